@@ -13,6 +13,7 @@
 import { IpcError } from "./errors.ts";
 import { type Encoding, ENCODINGS } from "./frame.ts";
 import { NESTING_MAX } from "./limits.ts";
+import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
 /** Writes and reads the values that JSON cannot say. `structured_clone.ts` has the one there is. */
 export interface StructuredCodec {
@@ -29,9 +30,6 @@ export interface EncodedPayload {
   /** The payload. */
   bytes: Uint8Array<ArrayBuffer>;
 }
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Writes a value in the plainest encoding that keeps all of it.
@@ -54,9 +52,9 @@ export function encodePayload(data: unknown, structured: StructuredCodec): Encod
 export function encodePayload(data: unknown, structured?: StructuredCodec): EncodedPayload | undefined;
 export function encodePayload(data: unknown, structured?: StructuredCodec): EncodedPayload | undefined {
   // UTF-8 has no lone surrogates; JSON writes them as escapes.
-  if (typeof data === "string" && data.isWellFormed()) return { encoding: ENCODINGS.TEXT, bytes: encoder.encode(data) };
+  if (typeof data === "string" && data.isWellFormed()) return { encoding: ENCODINGS.TEXT, bytes: encodeUtf8(data) };
   if (data instanceof Uint8Array) return { encoding: ENCODINGS.BYTES, bytes: data as Uint8Array<ArrayBuffer> };
-  if (isJson(data)) return { encoding: ENCODINGS.JSON, bytes: encoder.encode(JSON.stringify(data)) };
+  if (isJson(data)) return { encoding: ENCODINGS.JSON, bytes: encodeUtf8(JSON.stringify(data)) };
   if (structured === undefined) return undefined;
   return { encoding: ENCODINGS.STRUCTURED, bytes: structured.encode(data) };
 }
@@ -107,7 +105,7 @@ export function isStructured(encoding: Encoding): boolean {
 
 function text(bytes: Uint8Array<ArrayBuffer>): string {
   try {
-    return decoder.decode(bytes);
+    return decodeUtf8(bytes);
   } catch (error) {
     throw new IpcError("SERIALIZATION", `payload of ${bytes.length} bytes is not UTF-8`, { cause: error });
   }
@@ -116,10 +114,10 @@ function text(bytes: Uint8Array<ArrayBuffer>): string {
 /**
  * Whether JSON keeps all of a value. It does not keep `undefined`, NaN, -0, holes, classes, cycles.
  *
- * Only arrays and objects that hold others are remembered, and finding one of those a second time says no: it may be a
- * cycle, and if it is not, JSON would write it twice, which doubles with each level.
+ * Arrays and objects that hold others are remembered in `holders`. Finding one of those a second time says no: it may be
+ * a cycle, and if it is not, JSON would write it twice, which doubles with each level.
  */
-function isJson(value: unknown, depth = 0, seen: { holders?: Set<object> } = {}): boolean {
+function isJson(value: unknown, depth = 0, holders: { seen?: Set<object> } = {}): boolean {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -132,32 +130,20 @@ function isJson(value: unknown, depth = 0, seen: { holders?: Set<object> } = {})
       return false;
   }
   if (value === null) return true;
-  if (depth > NESTING_MAX) return false;
-  const prototype = Object.getPrototypeOf(value);
-  const holder = { value, noted: false };
-  if (Array.isArray(value)) {
-    if (prototype !== Array.prototype) return false;
-    for (let at = 0; at < value.length; at++) if (!isJsonItem(value[at], holder, depth, seen)) return false;
-    return true;
-  }
-  if (prototype !== Object.prototype && prototype !== null) return false;
-  for (const key in value) {
-    if (!isJsonItem((value as Record<string, unknown>)[key], holder, depth, seen)) return false;
+  const prototype = Object.getPrototypeOf(value), is_array = Array.isArray(value);
+  if (is_array ? prototype !== Array.prototype : prototype !== Object.prototype && prototype !== null) return false;
+  if (depth === NESTING_MAX) return false;
+  let holds = false;
+  const items = is_array ? value : Object.values(value);
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at];
+    if (!holds && typeof item === "object" && item !== null) {
+      holds = true;
+      holders.seen ??= new Set();
+      if (holders.seen.has(value)) return false;
+      holders.seen.add(value);
+    }
+    if (!isJson(item, depth + 1, holders)) return false;
   }
   return true;
-}
-
-function isJsonItem(
-  item: unknown,
-  holder: { value: object; noted: boolean },
-  depth: number,
-  seen: { holders?: Set<object> },
-): boolean {
-  if (!holder.noted && typeof item === "object" && item !== null) {
-    holder.noted = true;
-    seen.holders ??= new Set();
-    if (seen.holders.has(holder.value)) return false;
-    seen.holders.add(holder.value);
-  }
-  return isJson(item, depth + 1, seen);
 }

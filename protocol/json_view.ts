@@ -1,0 +1,122 @@
+/**
+ * Any payload as one line of JSON, for people and for shells. It is a view: what JSON cannot say is written as what a
+ * reader would expect, and cannot be told from it afterwards.
+ *
+ * A stranger decides what is in a payload. Structured ones can hold one object in many places, each of which can hold
+ * the next in many places, so that a few hundred bytes would make a line of gigabytes. Once a line has a million
+ * characters, what stands in it already is written as `"[Repeated]"`.
+ *
+ * @module
+ */
+
+/** From here on nothing is written twice. */
+const REPEATS_UP_TO = 1_000_000;
+/** JSON itself has no limit; the stack does. */
+const NESTING_SHOWN_MAX = 1000;
+
+/**
+ * Writes a decoded payload as one line of JSON.
+ *
+ * A Map with only text keys becomes an object, any other an array of pairs; a Set an array; a Date its ISO form; a BigInt
+ * a number if that is exact, else text; bytes and everything else made of memory `{"encoding":"base64","data":...}`; an
+ * Error its name, message and cause; a RegExp `"/a/g"`; what is inside itself `"[Circular]"`; `undefined` and the rest
+ * `null`.
+ *
+ * @example
+ * ```ts
+ * import { toJsonText } from "./json_view.ts";
+ *
+ * const line = toJsonText(new Map<string, unknown>([["at", new Date(0)], ["sizes", new Set([1n, 2n])]]));
+ * if (line !== '{"at":"1970-01-01T00:00:00.000Z","sizes":[1,2]}') throw new Error(line);
+ * ```
+ */
+export function toJsonText(data: unknown): string {
+  const view = new View();
+  view.value(data);
+  return view.text;
+}
+
+class View {
+  text = "";
+  /** What the value at hand is inside of. */
+  readonly #path = new Set<object>();
+  readonly #shown = new Set<object>();
+
+  value(value: unknown): void {
+    switch (typeof value) {
+      case "string":
+      case "number":
+      case "boolean":
+        this.text += JSON.stringify(value);
+        break;
+      case "bigint":
+        this.text += Number.isSafeInteger(Number(value)) ? value : `"${value}"`;
+        break;
+      case "object":
+        if (value === null) this.text += "null";
+        else this.#object(value);
+        break;
+      default:
+        this.text += "null";
+    }
+  }
+
+  #object(value: object): void {
+    if (value instanceof Date) {
+      this.text += JSON.stringify(value);
+    } else if (value instanceof RegExp) {
+      this.text += JSON.stringify(String(value));
+    } else if (this.#path.has(value)) {
+      this.text += '"[Circular]"';
+    } else if (this.text.length > REPEATS_UP_TO && this.#shown.has(value)) {
+      this.text += '"[Repeated]"';
+    } else if (this.#path.size === NESTING_SHOWN_MAX) {
+      this.text += '"[Nested too deep]"';
+    } else {
+      this.#path.add(value);
+      this.#shown.add(value);
+      this.#inside(value);
+      this.#path.delete(value);
+    }
+  }
+
+  #inside(value: object): void {
+    if (Array.isArray(value) || value instanceof Set) this.#array(value);
+    else if (value instanceof Map) {
+      if (value.keys().every((key) => typeof key === "string")) this.#fields(value as Map<string, unknown>);
+      else this.#array(value);
+    } else if (value instanceof Error) {
+      const { name, message, cause } = value;
+      const fields: [string, unknown][] = [["name", name], ["message", message]];
+      if (cause !== undefined) fields.push(["cause", cause]);
+      if (value instanceof AggregateError) fields.push(["errors", value.errors]);
+      this.#fields(fields);
+    } else if (value instanceof ArrayBuffer) this.#memory(new Uint8Array(value));
+    else if (ArrayBuffer.isView(value)) this.#memory(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+    else this.#fields(Object.entries(value));
+  }
+
+  #array(items: Iterable<unknown>): void {
+    let before = "[";
+    for (const item of items) {
+      this.text += before;
+      before = ",";
+      this.value(item);
+    }
+    this.text += before === "[" ? "[]" : "]";
+  }
+
+  #fields(fields: Iterable<[string, unknown]>): void {
+    let before = "{";
+    for (const [key, item] of fields) {
+      this.text += before + JSON.stringify(key) + ":";
+      before = ",";
+      this.value(item);
+    }
+    this.text += before === "{" ? "{}" : "}";
+  }
+
+  #memory(bytes: Uint8Array): void {
+    this.text += `{"encoding":"base64","data":"${bytes.toBase64()}"}`;
+  }
+}
