@@ -1,0 +1,116 @@
+/**
+ * Walks a TOML document and says which keys it sets; what it does not know is a problem, with a suggestion. Names that
+ * come from outside (`__proto__`, `constructor`) are compared and kept in a `Map`, never looked up in an object.
+ *
+ * @module
+ */
+import { parse, TomlError } from "smol-toml";
+import { checkChannelName, CONTROL_CHANNEL } from "../protocol/channel_name.ts";
+import { ConfigError, isTable, type Problem, show } from "./errors.ts";
+import { CHANNEL_KEYS, type ChannelKey, type Entry, type Key, KEYS } from "./keys.ts";
+import { closest } from "./suggest.ts";
+
+/** What a file sets. */
+export interface Document {
+  entries: Entry[];
+  /** Channels that have a table, be it empty. */
+  channels: string[];
+  problems: Problem[];
+}
+
+const LOG_KEYS = KEYS.filter((key) => key.startsWith("log."));
+const PLAIN_KEYS = KEYS.filter((key) => !key.startsWith("log."));
+
+/**
+ * Reads a TOML document.
+ *
+ * @param text What the file holds.
+ * @param where The file's path, for messages.
+ */
+export function readDocument(text: string, where: string): Document {
+  const document: Document = { entries: [], channels: [], problems: [] };
+  const root = parseToml(text, where);
+  for (const [name, raw] of Object.entries(root)) {
+    if (name === "log") readLog(raw, where, document);
+    else if (name === "channels") readChannels(raw, where, document);
+    else if (includes(PLAIN_KEYS, name)) document.entries.push({ key: name, raw, where });
+    else document.problems.push(unknown("", name, [...PLAIN_KEYS, "log", "channels"], where));
+  }
+  return document;
+}
+
+function parseToml(text: string, where: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split("\n")[0]!.replace("Invalid TOML document: ", "");
+    const line = (text.split("\n")[error.line - 1] ?? "").trim();
+    const hint = /=\s*[\d.]+\s*[a-z]/i.test(line) ? '; a value with a unit needs quotes, as in "16MiB"' : "";
+    throw new ConfigError([{
+      where: `${where}:${error.line}:${error.column}`,
+      message: `not TOML: ${reason} in ${JSON.stringify(line.slice(0, 80))}${hint}`,
+    }]);
+  }
+}
+
+function readLog(raw: unknown, where: string, { entries, problems }: Document): void {
+  if (!isTable(raw)) {
+    problems.push({ where, key: "log", message: `log = ${show(raw)} is not a table: write [log] and its keys below` });
+    return;
+  }
+  for (const [name, value] of Object.entries(raw)) {
+    const key = `log.${name}`;
+    if (includes(LOG_KEYS, key)) entries.push({ key, raw: value, where });
+    else problems.push(unknown("log.", name, LOG_KEYS.map((known) => known.slice("log.".length)), where));
+  }
+}
+
+function readChannels(raw: unknown, where: string, { entries, channels, problems }: Document): void {
+  if (!isTable(raw)) {
+    const message = `channels = ${show(raw)} is not a table: write [channels.<name>] and its keys below`;
+    problems.push({ where, key: "channels", message });
+    return;
+  }
+  for (const [channel, table] of Object.entries(raw)) {
+    const key = `channels.${channel}`;
+    const wrong = wrongChannel(channel, table);
+    if (wrong !== undefined) {
+      problems.push({ where, key, message: wrong });
+      continue;
+    }
+    channels.push(channel);
+    for (const [name, value] of Object.entries(table as Record<string, unknown>)) {
+      if (includes<ChannelKey>(CHANNEL_KEYS, name)) entries.push({ key: name, channel, raw: value, where });
+      else problems.push(unknown(`${key}.`, name, CHANNEL_KEYS, where));
+    }
+  }
+}
+
+function wrongChannel(channel: string, table: unknown): string | undefined {
+  try {
+    checkChannelName(channel);
+  } catch (error) {
+    return `[channels.${JSON.stringify(channel)}]: ${(error as Error).message}`;
+  }
+  if (channel === CONTROL_CHANNEL) return `[channels.${channel}] is the broker's own channel and takes no settings`;
+  if (isTable(table)) return undefined;
+  return `channels.${channel} = ${show(table)} is not a table: write [channels.${channel}] and its keys below`;
+}
+
+/** A key that is known elsewhere is more likely misplaced than misspelt. */
+function unknown(table: string, name: string, here: readonly string[], where: string): Problem {
+  const key = `${table}${name}`;
+  const known = [...KEYS, "channels", "log"];
+  const elsewhere = known.find((other) => other === name || other === `log.${name}`);
+  const guess = closest(name, here);
+  let advice = `known here: ${here.join(", ")}`;
+  if (elsewhere?.startsWith("log.")) advice = `${name} belongs in [log]`;
+  else if (elsewhere !== undefined) advice = `${name} belongs at the top of the file, before the first [table]`;
+  else if (guess !== undefined) advice = `did you mean ${guess}?`;
+  return { where, key, message: `unknown key ${/^[\w.-]+$/.test(key) ? key : JSON.stringify(key)}: ${advice}` };
+}
+
+function includes<K extends Key>(keys: readonly K[], name: string): name is K {
+  return (keys as readonly string[]).includes(name);
+}

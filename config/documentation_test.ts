@@ -1,0 +1,54 @@
+import { CHANNEL_KEYS, defaultValues, type Key, KEYS, variableOf } from "./keys.ts";
+import { assertHolds, assertIs, machine } from "./testing.ts";
+import { formatBytes, formatDuration } from "./units.ts";
+
+const page = await Deno.readTextFile(new URL("../docs/configuration.md", import.meta.url));
+const cells = page.split("\n").filter((line) => line.startsWith("| `")).map((line) =>
+  line.split("|").slice(1, -1).map((cell) => cell.trim())
+);
+
+const meanings = page.slice(page.indexOf("## Keys"), page.indexOf("### `[channels.<name>]`"));
+
+/** A default as the page writes it. */
+function written(key: Key): string {
+  const value = defaultValues("linux")[key];
+  if (typeof value === "boolean") return String(value);
+  const is_size = key === "max_message" || key === "queue" || key === "history";
+  return JSON.stringify(typeof value === "number" ? (is_size ? formatBytes : formatDuration)(value) : value);
+}
+
+for (const key of KEYS) {
+  Deno.test(`docs/configuration.md has ${key} with its default and variable`, () => {
+    const rows = cells.filter(([name]) => name === `\`${key}\``);
+    assertIs(rows.length, 1, `rows for ${key}`);
+    assertIs(rows[0]![2], `\`${written(key)}\``);
+    assertIs(rows[0]![3], `\`${variableOf(key)}\``);
+    const items = meanings.split("\n").filter((line) => line.startsWith("- `"));
+    assertIs(items.filter((line) => line.split(": ")[0]!.includes(`\`${key}\``)).length, 1, `explanations of ${key}`);
+  });
+}
+
+Deno.test("docs/configuration.md names no key that does not exist", () => {
+  const settings = cells.filter(([, , , variable]) => variable !== undefined).map(([name]) =>
+    name!.replaceAll("`", "")
+  );
+  assertIs(settings.join(), KEYS.join());
+});
+
+Deno.test("docs/configuration.md names the keys that a channel may have", () => {
+  const section = page.slice(page.indexOf("### `[channels.<name>]`"), page.indexOf("## Example"));
+  for (const key of KEYS) {
+    assertIs(section.includes(`\`${key}\``), (CHANNEL_KEYS as readonly Key[]).includes(key), key);
+  }
+});
+
+Deno.test("docs/configuration.md has an example that loads", async () => {
+  using place = machine();
+  const example = /```toml\n([\s\S]*?)```/.exec(page)![1]!;
+  const { settings } = await place.load({}, { config_file: place.write("example.toml", example) });
+  assertIs(settings.socket_dir, "/run/ipc");
+  assertIs(settings.log.format, "json");
+  assertIs(settings.channels.get("deploys")?.history_bytes, 16 * 1024 * 1024);
+  assertIs(settings.channels.get("metrics.cpu")?.overflow, "drop");
+  assertHolds(example, "[channels.deploys]");
+});

@@ -1,0 +1,177 @@
+/**
+ * Which files a configuration is read from, and reading one. Synchronous throughout: five `statSync` cost 0.35 ms in a
+ * fresh process, the same five awaited 0.35 to 3.7 ms, and every `ipc send` passes here.
+ *
+ * @module
+ */
+import { ConfigError } from "./errors.ts";
+
+/** The name of a project's file. */
+export const PROJECT_FILE = "ipc.toml";
+
+/** The file of the whole machine. */
+export const SYSTEM_FILE = "/etc/ipc/config.toml";
+
+/** A configuration is a page or two of text; more than this is some other file. */
+const FILE_BYTES_MAX = 1024 * 1024;
+
+/** Where to look. */
+export interface Places {
+  /** Where the search for the project's file begins; absolute. */
+  cwd: string;
+  /** Reads an environment variable: `Deno.env.get`. */
+  env: (name: string) => string | undefined;
+  /** The one file to read, named by the user; relative to `cwd`. Then nothing is searched for. */
+  config_file?: string;
+  /** The machine's file, if not {@linkcode SYSTEM_FILE}. */
+  system_file?: string;
+}
+
+/** A file that is there. */
+export interface FoundFile {
+  path: string;
+  /** Whether it was come upon in a directory that anybody may have put it into, rather than named or kept in its place. */
+  found: boolean;
+}
+
+/**
+ * The files to read, those that win first. A file that was named is in the list whether it exists or not; of the
+ * others only those that do.
+ */
+export function findFiles({ cwd, env, config_file, system_file = SYSTEM_FILE }: Places): FoundFile[] {
+  const named = config_file ?? text(env("IPC_CONFIG"));
+  if (named !== undefined) {
+    const path = isAbsolute(named) ? named : `${withoutSlash(cwd)}/${named}`;
+    return [{ path, found: false }];
+  }
+  const files: FoundFile[] = [];
+  const project = findUpwards(cwd, env("HOME"));
+  if (project !== undefined) files.push({ path: project, found: true });
+  const home = configHome(env);
+  for (const path of [home === undefined ? undefined : `${home}/ipc/config.toml`, system_file]) {
+    if (path !== undefined && path !== project && exists(path)) files.push({ path, found: false });
+  }
+  return files;
+}
+
+/**
+ * Reads a configuration file's text.
+ *
+ * @throws {ConfigError} If it is no file, not UTF-8, too large, cannot be read, or others may have written it.
+ */
+export function readFile({ path, found }: FoundFile): string {
+  if (path === "/dev/null") return "";
+  try {
+    // Looked at before it is opened, because opening a FIFO waits for a writer; and again once open, because what
+    // counts is what is read.
+    check(path, found, Deno.statSync(path));
+    using file = Deno.openSync(path);
+    const info = file.statSync();
+    check(path, found, info);
+    const bytes = new Uint8Array(Math.min(info.size, FILE_BYTES_MAX));
+    let length = 0;
+    while (length < bytes.length) {
+      const count = file.readSync(bytes.subarray(length));
+      if (count === null) break;
+      length += count;
+    }
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw wrong(path, reasonOf(error));
+  }
+}
+
+function check(path: string, found: boolean, info: Deno.FileInfo): void {
+  if (info.isDirectory) throw wrong(path, "it is a directory, not a file");
+  if (!info.isFile) throw wrong(path, "it is not a regular file");
+  if (info.size > FILE_BYTES_MAX) throw wrong(path, `it is ${info.size} bytes, limit is ${FILE_BYTES_MAX}`);
+  if (info.mode !== null && (info.mode & 0o002) !== 0) {
+    throw wrong(path, `everybody may write to it. Once you have checked what it says: chmod o-w ${quote(path)}`);
+  }
+  if (found && info.uid !== null && info.uid !== 0 && info.uid !== Deno.uid()) {
+    throw wrong(
+      path,
+      `it belongs to user ${info.uid}, neither to you nor to root. If you trust it, name it: --config ${quote(path)}`,
+    );
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "it does not exist";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof TypeError) return "it is not UTF-8";
+  return error instanceof Error ? error.message : String(error);
+}
+
+function wrong(path: string, reason: string): ConfigError {
+  return new ConfigError([{ where: path, message: `cannot be read: ${reason}` }]);
+}
+
+/** Ends at the home directory, as a project does; outside it, at the root. */
+function findUpwards(cwd: string, home: string | undefined): string | undefined {
+  for (let directory = withoutSlash(cwd);; directory = directory.slice(0, directory.lastIndexOf("/"))) {
+    const path = `${directory}/${PROJECT_FILE}`;
+    if (exists(path)) return path;
+    if (!directory.includes("/") || directory === home) return undefined;
+  }
+}
+
+/** What may not be looked at, in a directory closed to us, is not there for us. */
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    if (error instanceof NotFound || error instanceof NotADirectory || error instanceof PermissionDenied) return false;
+    throw wrong(path, reasonOf(error));
+  }
+}
+
+function configHome(env: Places["env"]): string | undefined {
+  const home = env("HOME");
+  return absolute(env("XDG_CONFIG_HOME")) ?? (home ? `${home}/.config` : undefined);
+}
+
+/**
+ * The directory for the broker's lock: `$RUNTIME_DIRECTORY` (which systemd sets), `$XDG_RUNTIME_DIR/ipc`,
+ * `$XDG_STATE_HOME/ipc` or `$HOME/.local/state/ipc`. Never in /tmp, where others could be first.
+ *
+ * @throws {ConfigError} If none of the variables is set.
+ */
+export function stateDirectory(env: Places["env"]): string {
+  const systemd = absolute(env("RUNTIME_DIRECTORY")?.split(":")[0]);
+  if (systemd !== undefined) return systemd;
+  const base = absolute(env("XDG_RUNTIME_DIR")) ?? absolute(env("XDG_STATE_HOME"));
+  if (base !== undefined) return `${base}/ipc`;
+  const home = absolute(env("HOME"));
+  if (home !== undefined) return `${home}/.local/state/ipc`;
+  throw new ConfigError([{
+    where: "environment",
+    message: "no directory for the broker's lock: set XDG_RUNTIME_DIR, XDG_STATE_HOME or HOME to an absolute path",
+  }]);
+}
+
+/** The XDG specification has relative paths ignored. */
+function absolute(path: string | undefined): string | undefined {
+  return path !== undefined && isAbsolute(path) ? path : undefined;
+}
+
+/** Also of Windows. By hand, because the first regular expression of a process costs it 0.08 ms. */
+export function isAbsolute(path: string): boolean {
+  return path[0] === "/" || (path[1] === ":" && (path[2] === "/" || path[2] === "\\"));
+}
+
+function withoutSlash(directory: string): string {
+  return directory.endsWith("/") ? directory.slice(0, -1) : directory;
+}
+
+function text(value: string | undefined): string | undefined {
+  return value === "" ? undefined : value;
+}
+
+/** For a command to be copied into a shell. */
+function quote(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}

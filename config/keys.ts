@@ -1,0 +1,93 @@
+/**
+ * Every key that a configuration may have, its default, and the variable that sets it. Nothing else in this project
+ * lists them, except docs/configuration.md, which a test compares with this.
+ *
+ * @module
+ */
+import type { Overflow } from "../protocol/bodies.ts";
+import { MESSAGE_BYTES_DEFAULT } from "../protocol/limits.ts";
+import { defaultSocketDirectory } from "../protocol/socket_path.ts";
+import type { LogSettings } from "./settings.ts";
+
+/** The keys that a channel may have for itself, with their values in bytes and milliseconds. */
+export interface ChannelValues {
+  max_message: number;
+  queue: number;
+  history: number;
+  overflow: Overflow;
+  stall_timeout: number;
+  request_timeout: number;
+}
+
+/** All keys, with a dot for what stands in a table. */
+export interface Values extends ChannelValues {
+  socket_dir: string;
+  dynamic_channels: boolean | readonly string[];
+  channel_idle: number;
+  idle_exit: number;
+  drain_timeout: number;
+  "log.level": LogSettings["level"];
+  "log.format": LogSettings["format"];
+}
+
+/** The name of a key, `log.level` for `level` in the table `[log]`. */
+export type Key = keyof Values;
+
+/** The name of a key that may stand in `[channels.<name>]` too. */
+export type ChannelKey = keyof ChannelValues;
+
+/**
+ * What holds where nobody says anything.
+ *
+ * @param os `Deno.build.os`, or what it would be.
+ */
+export function defaultValues(os: string): Values {
+  return {
+    socket_dir: defaultSocketDirectory(os),
+    max_message: MESSAGE_BYTES_DEFAULT,
+    queue: 8 * 1024 * 1024,
+    history: 1024 * 1024,
+    overflow: "block",
+    stall_timeout: 5_000,
+    request_timeout: 30_000,
+    dynamic_channels: true,
+    channel_idle: 60_000,
+    idle_exit: Infinity,
+    drain_timeout: 8_000,
+    "log.level": "info",
+    "log.format": "text",
+  };
+}
+
+/** All keys, in the order of the documentation. */
+export const KEYS = Object.keys(defaultValues("")) as readonly Key[];
+
+/** Those that a channel may have for itself. */
+export const CHANNEL_KEYS: readonly ChannelKey[] = [
+  "max_message",
+  "queue",
+  "history",
+  "overflow",
+  "stall_timeout",
+  "request_timeout",
+];
+
+/** The environment variable that sets a key: `IPC_LOG_LEVEL` for `log.level`. */
+export function variableOf(key: Key): string {
+  return `IPC_${key.replace(".", "_").toUpperCase()}`;
+}
+
+/** One value as somebody wrote it, not checked yet. */
+export interface Entry {
+  key: Key;
+  /** The channel it is for, if it stands in `[channels.<name>]`. */
+  channel?: string;
+  raw: unknown;
+  /** The file, variable or option it comes from. */
+  where: string;
+}
+
+/** The name of an entry with its tables, as in messages and as key of `sources`. */
+export function pathOf(entry: Pick<Entry, "key" | "channel">): string {
+  return entry.channel === undefined ? entry.key : `channels.${entry.channel}.${entry.key}`;
+}

@@ -1,0 +1,192 @@
+/**
+ * Puts defaults, files, environment and options together. Each source only says which keys it sets (entries); then all
+ * entries are checked in one place, and the last one of a key, in the order of precedence, wins.
+ *
+ * Where nothing is configured, which is the ordinary case, neither the TOML parser nor the schema library is loaded.
+ *
+ * @module
+ */
+import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
+import { socketPath } from "../protocol/socket_path.ts";
+import { ConfigError, type Problem, show } from "./errors.ts";
+import { findFiles, type Places, readFile } from "./files.ts";
+import {
+  type ChannelKey,
+  type ChannelValues,
+  defaultValues,
+  type Entry,
+  type Key,
+  KEYS,
+  pathOf,
+  type Values,
+  variableOf,
+} from "./keys.ts";
+import type { ChannelSettings, Settings } from "./settings.ts";
+
+/** Values as they stand in a file or after an option, `{ queue: "64KiB", "log.level": "debug" }`; checked on loading. */
+export type RawValues = { readonly [K in Key]?: string | number | boolean | readonly string[] | undefined };
+
+/** What to load from. */
+export interface LoadOptions extends Places {
+  /** What the command line says; wins over everything. */
+  overrides?: RawValues;
+  /** What the caller has in the place of the built-in defaults; everything wins over it. */
+  defaults?: RawValues;
+  /** `Deno.build.os`, unless somebody asks what it would be elsewhere. */
+  os?: string;
+}
+
+/** A configuration, and where it is from. */
+export interface Loaded {
+  settings: Settings;
+  /**
+   * Where each key's value comes from: a file's path, a variable (`IPC_QUEUE`), an option (`--queue`) or `default`. By
+   * name (`queue`, `log.level`, `channels.deploys.queue`); of a channel's keys only those that are set for it.
+   */
+  sources: Map<string, string>;
+  /** The files that were read, those that win first. */
+  files: string[];
+}
+
+/**
+ * Loads the configuration. Nothing is kept between calls, so a reload is another call with the same options.
+ *
+ * @throws {ConfigError} With everything that is wrong.
+ *
+ * @example
+ * ```ts
+ * import { loadSettings } from "./load.ts";
+ *
+ * const { settings, sources } = await loadSettings({
+ *   cwd: "/",
+ *   env: () => undefined,
+ *   config_file: "/dev/null",
+ *   overrides: { queue: "64KiB" },
+ * });
+ * if (settings.defaults.queue_bytes !== 65_536 || sources.get("queue") !== "--queue") throw new Error("not loaded");
+ * ```
+ */
+export async function loadSettings(options: LoadOptions): Promise<Loaded> {
+  const { env, os = Deno.build.os } = options;
+  const problems: Problem[] = [];
+  const files = findFiles(options);
+  const channels = new Map<string, Partial<ChannelValues>>();
+  const sources = new Map<string, string>(KEYS.map((key) => [key, "default"]));
+
+  // From here on what comes later wins.
+  const entries = rawEntries(options.defaults, () => "default");
+  for (const file of files.toReversed()) {
+    try {
+      const text = readFile(file);
+      if (text.trim() === "") continue;
+      const { readDocument } = await import("./document.ts");
+      const document = readDocument(text, file.path);
+      for (const channel of document.channels) {
+        if (!channels.has(channel)) channels.set(channel, {});
+        sources.set(`channels.${channel}`, file.path);
+      }
+      entries.push(...document.entries);
+      problems.push(...document.problems);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+    }
+  }
+  entries.push(...environmentEntries(env), ...rawEntries(options.overrides, optionOf));
+
+  const values = defaultValues(os);
+  if (entries.length > 0) await apply(entries, values, channels, sources, problems);
+  // The defaults fit together; looking is a tenth of a millisecond in a fresh process.
+  if (problems.length === 0 && files.length + entries.length > 0) {
+    problems.push(...wrongPaths(values.socket_dir, channels.keys(), sources));
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { settings: assemble(values, channels), sources, files: files.map(({ path }) => path) };
+}
+
+function rawEntries(raw: RawValues | undefined, whereOf: (key: Key) => string): Entry[] {
+  if (raw === undefined) return [];
+  return KEYS.filter((key) => raw[key] !== undefined).map((key) => ({ key, raw: raw[key], where: whereOf(key) }));
+}
+
+function optionOf(key: Key): string {
+  return `--${key.replaceAll(/[._]/g, "-")}`;
+}
+
+/** An empty variable is an unset one, as everywhere in a shell. */
+function environmentEntries(env: Places["env"]): Entry[] {
+  const entries: Entry[] = [];
+  for (const key of KEYS) {
+    const where = variableOf(key);
+    const text = env(where);
+    if (text === undefined || text === "") continue;
+    entries.push({ key, where, raw: key === "dynamic_channels" ? booleanOrList(text) : text });
+  }
+  return entries;
+}
+
+function booleanOrList(text: string): boolean | string[] {
+  if (text === "true" || text === "false") return text === "true";
+  return text.split(/[\s,]+/).filter((glob) => glob !== "");
+}
+
+async function apply(
+  entries: readonly Entry[],
+  values: Values,
+  channels: ReadonlyMap<string, Partial<ChannelValues>>,
+  sources: Map<string, string>,
+  problems: Problem[],
+): Promise<void> {
+  const { checkValue } = await import("./schema.ts");
+  for (const entry of entries) {
+    const path = pathOf(entry);
+    const checked = checkValue(entry.key, entry.raw);
+    if (checked.state === "wrong") {
+      const message = `${path} = ${show(entry.raw)} cannot be used: ${checked.allowed}`;
+      problems.push({ where: entry.where, key: path, message });
+      continue;
+    }
+    // Both are written by a key of KEYS, with the value that the key's own schema gave.
+    const target = entry.channel === undefined ? values : channels.get(entry.channel);
+    (target as Record<Key | ChannelKey, unknown>)[entry.key] = checked.value;
+    sources.set(path, entry.where);
+  }
+}
+
+/** The length of a socket's path is limited, and only directory and name together say whether it fits. */
+function wrongPaths(directory: string, channels: Iterable<string>, sources: ReadonlyMap<string, string>): Problem[] {
+  const problems: Problem[] = [];
+  for (const channel of [CONTROL_CHANNEL, ...channels]) {
+    try {
+      socketPath(directory, channel);
+    } catch (error) {
+      const key = channel === CONTROL_CHANNEL ? "socket_dir" : `channels.${channel}`;
+      problems.push({ where: sources.get(key) ?? "default", key, message: `${key}: ${(error as Error).message}` });
+    }
+  }
+  return problems;
+}
+
+function assemble(values: Values, channels: ReadonlyMap<string, Partial<ChannelValues>>): Settings {
+  return {
+    socket_dir: values.socket_dir,
+    defaults: channelSettings(values),
+    dynamic_channels: values.dynamic_channels,
+    channel_idle_ms: values.channel_idle,
+    idle_exit_ms: values.idle_exit,
+    drain_timeout_ms: values.drain_timeout,
+    log: { level: values["log.level"], format: values["log.format"] },
+    channels: new Map([...channels].map(([name, own]) => [name, channelSettings({ ...values, ...own })])),
+  };
+}
+
+function channelSettings(values: ChannelValues): ChannelSettings {
+  return {
+    max_message_bytes: values.max_message,
+    queue_bytes: values.queue,
+    history_bytes: values.history,
+    overflow: values.overflow,
+    stall_timeout_ms: values.stall_timeout,
+    request_timeout_ms: values.request_timeout,
+  };
+}

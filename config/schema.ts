@@ -1,0 +1,116 @@
+/**
+ * What each key may be, and what it becomes: sizes are bytes, durations milliseconds. Every schema has one message, the
+ * sentence that says what is allowed.
+ *
+ * @module
+ */
+import {
+  array,
+  boolean,
+  check,
+  type GenericSchema,
+  integer,
+  maxValue,
+  message,
+  minValue,
+  number,
+  picklist,
+  pipe,
+  rawTransform,
+  safeParse,
+  string,
+  transform,
+  union,
+} from "valibot";
+import { OVERFLOWS } from "../protocol/bodies.ts";
+import { channelGlob } from "../protocol/channel_name.ts";
+import { MESSAGE_BYTES_MAX } from "../protocol/limits.ts";
+import { isAbsolute } from "./files.ts";
+import type { Key, Values } from "./keys.ts";
+import { formatBytes, parseDuration, parseSize } from "./units.ts";
+
+/** A queue must hold more than the broker's own frames (WELCOME, PRESENCE, replies on `ipcd`). */
+const QUEUE_BYTES_MIN = 4 * 1024;
+/** Queues and histories are per client and per channel: more than this is a slip of the pen. */
+const MEMORY_BYTES_MAX = 1024 ** 3;
+
+const SCHEMAS: { [K in Key]: GenericSchema<unknown, Values[K]> } = {
+  socket_dir: message(
+    pipe(
+      string(),
+      check((path) => isAbsolute(path) && !path.includes("\0")),
+      transform((path) => path.replace(/(?<=.)\/+$/, "")),
+    ),
+    "allowed is an absolute path; ~ and variables are not expanded",
+  ),
+  max_message: size(1, MESSAGE_BYTES_MAX),
+  queue: size(QUEUE_BYTES_MIN, MEMORY_BYTES_MAX),
+  history: size(0, MEMORY_BYTES_MAX),
+  overflow: oneOf(OVERFLOWS),
+  stall_timeout: duration(),
+  request_timeout: duration(),
+  dynamic_channels: message(
+    union([boolean(), array(pipe(string(), check(isChannelGlob)))]),
+    'allowed is true, false, or a list of channel names and globs such as ["deploys", "logs.*"]',
+  ),
+  channel_idle: duration(),
+  idle_exit: duration(),
+  drain_timeout: duration(),
+  "log.level": oneOf(["debug", "info", "warning", "error"]),
+  "log.format": oneOf(["text", "json"]),
+};
+
+/**
+ * Checks one value.
+ *
+ * @returns The value in bytes or milliseconds, or the sentence that says what is allowed.
+ */
+export function checkValue<K extends Key>(
+  key: K,
+  raw: unknown,
+): { state: "ok"; value: Values[K] } | { state: "wrong"; allowed: string } {
+  const schema: GenericSchema<unknown, Values[K]> = SCHEMAS[key];
+  const result = safeParse(schema, raw);
+  return result.success ? { state: "ok", value: result.output } : { state: "wrong", allowed: result.issues[0].message };
+}
+
+function size(min: number, max: number): GenericSchema<unknown, number> {
+  return message(
+    pipe(union([number(), string()]), read(parseSize), integer(), minValue(min), maxValue(max)),
+    `allowed is a size from ${formatBytes(min)} to ${formatBytes(max)}: bytes, or text such as "64KiB" or "16MiB"`,
+  );
+}
+
+function duration(): GenericSchema<unknown, number> {
+  return message(
+    pipe(union([number(), string()]), read(parseDuration)),
+    'allowed is a duration up to 24 days: text such as "500ms", "5s", "2m", "1h", seconds as a number, or 0 or "infinity" for none',
+  );
+}
+
+function oneOf<const T extends string>(options: readonly T[]): GenericSchema<unknown, T> {
+  const quoted = options.map((option) => `"${option}"`);
+  return message(picklist(options), `allowed is ${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`);
+}
+
+function read(parse: (raw: string | number) => number) {
+  return rawTransform<string | number, number>(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parse(dataset.value);
+    } catch {
+      addIssue();
+      return NEVER;
+    }
+  });
+}
+
+/** Refuses too what could never match, such as `logs/*`: it would look like a rule and be none. */
+function isChannelGlob(glob: string): boolean {
+  if (!/^[A-Za-z0-9_.*?[\]!^-]+$/.test(glob)) return false;
+  try {
+    channelGlob(glob);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What a broker runs with, after defaults, files and environment are put together. Sizes are bytes, times are
+ * milliseconds, and every field's name says which. `Infinity` is "no limit" for times.
+ *
+ * @module
+ */
+import type { Overflow } from "../protocol/bodies.ts";
+
+/** What may differ from channel to channel. */
+export interface ChannelSettings {
+  /** Limit of one message's payload. */
+  max_message_bytes: number;
+  /** Limit of what waits for one client. */
+  queue_bytes: number;
+  /** How much of the latest events is kept for clients that come back; 0 keeps none. */
+  history_bytes: number;
+  /** What happens to a listener whose queue is full. */
+  overflow: Overflow;
+  /** A listener with a full queue that takes nothing for this long is closed. */
+  stall_timeout_ms: number;
+  /** Deadline of a request that names none. */
+  request_timeout_ms: number;
+}
+
+/** How the broker logs, to standard error. */
+export interface LogSettings {
+  level: "debug" | "info" | "warning" | "error";
+  format: "text" | "json";
+}
+
+/** Everything, validated. */
+export interface Settings {
+  /** Where the sockets stand. */
+  socket_dir: string;
+  /** What a channel has unless `channels` says otherwise. */
+  defaults: ChannelSettings;
+  /** Whether clients may open channels that the configuration does not name; globs restrict which. */
+  dynamic_channels: boolean | readonly string[];
+  /** A channel opened on demand is closed after this long without clients. */
+  channel_idle_ms: number;
+  /** The broker ends itself after this long without clients; Infinity: never. */
+  idle_exit_ms: number;
+  /** How long a broker that was told to stop waits for its clients to take what is queued. */
+  drain_timeout_ms: number;
+  log: LogSettings;
+  /** Channels that are open from the start, by name. */
+  channels: ReadonlyMap<string, ChannelSettings>;
+}
