@@ -1,0 +1,20 @@
+import { type ControlContext, type Params, textParam } from "./context.ts";
+import { describeChannel, describeClient } from "./describe.ts";
+
+/** `channel {channel}`: everything about one channel. */
+export function channel(context: ControlContext, params: Params) {
+  const channel = context.router.registry.channel(textParam(params, "channel"));
+  return {
+    ...describeChannel(context, channel),
+    epoch: channel.epoch,
+    settings: channel.rules,
+    history: {
+      from_seq: channel.history.first,
+      to_seq: channel.history.first === 0 ? 0 : channel.seq,
+      bytes: channel.history.held_bytes,
+    },
+    retained: channel.retained !== undefined,
+    publishers_waiting: channel.turns.length,
+    client_list: [...channel.clients].map((client) => describeClient(context, client)),
+  };
+}

@@ -1,0 +1,6 @@
+import type { ControlContext } from "./context.ts";
+
+/** `config`: the settings in force. */
+export function config(context: ControlContext) {
+  return context.config();
+}

@@ -1,0 +1,54 @@
+/**
+ * What the control methods work on, and how their parameters are read.
+ *
+ * @module
+ */
+import { IpcError } from "../../protocol/errors.ts";
+import type { Channel, Client } from "../registry.ts";
+import type { Peer, Router } from "../router/mod.ts";
+
+/** Given to every method. What touches sockets, files or the process comes as a function. */
+export interface ControlContext {
+  readonly router: Router;
+  readonly version: string;
+  readonly started_ms: number;
+  /** Connections turned away. */
+  refused(): number;
+  /** The settings in force, as plain data. */
+  config(): unknown;
+  path(channel: string): string;
+  /** Opens a channel's socket, or finds it open. */
+  open(channel: string): Promise<Channel<Peer>>;
+  reload(): Promise<void>;
+  drain(reason: string): void;
+}
+
+/** The parameters of one request: what stood under "params", not yet checked. */
+export type Params = Readonly<Record<string, unknown>>;
+
+/** One control method. What it returns is the reply, as JSON. */
+export type Method = (context: ControlContext, params: Params) => unknown;
+
+/** @throws {IpcError} PROTOCOL if it is missing or no text. */
+export function textParam(params: Params, key: string): string {
+  const value = optionalTextParam(params, key);
+  if (value === undefined) throw new IpcError("PROTOCOL", `parameter "${key}" is missing`);
+  return value;
+}
+
+/** @throws {IpcError} PROTOCOL if it is there and no text. */
+export function optionalTextParam(params: Params, key: string): string | undefined {
+  const value = Object.hasOwn(params, key) ? params[key] : undefined;
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "string") throw new IpcError("PROTOCOL", `parameter "${key}" must be text`);
+  return value;
+}
+
+/** A client by the number under "client". @throws {IpcError} CLIENT_NOT_FOUND */
+export function clientParam(context: ControlContext, params: Params): Client<Peer> {
+  const id = Object.hasOwn(params, "client") ? params["client"] : undefined;
+  if (typeof id !== "number") throw new IpcError("PROTOCOL", 'parameter "client" must be a number');
+  const client = context.router.registry.clients.get(id);
+  if (client === undefined) throw new IpcError("CLIENT_NOT_FOUND", `no client ${id}`);
+  return client;
+}

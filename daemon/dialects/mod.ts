@@ -1,0 +1,40 @@
+/**
+ * The first byte that a client sends chooses how the two talk. Each dialect is a file of this folder, and turns what it
+ * reads into calls of the router.
+ *
+ * @module
+ */
+import { PREFACE } from "../../protocol/frame.ts";
+import type { Channel } from "../registry.ts";
+import type { Peer } from "../router/mod.ts";
+import type { Connection } from "../transport/connection.ts";
+import { serveBinary, type Service } from "./binary.ts";
+
+export { byeFrame, isDisconnect, type Service } from "./binary.ts";
+
+type Dialect = (connection: Connection, channel: Channel<Peer>, service: Service) => Promise<void>;
+
+const DIALECTS: ReadonlyMap<number, Dialect> = new Map([[PREFACE[0]!, serveBinary]]);
+
+/**
+ * Serves a connection until it ends. Never throws: what goes wrong with one client is told to `failed`.
+ *
+ * @param failed Is told what nobody expected.
+ */
+export async function serve(
+  connection: Connection,
+  channel: Channel<Peer>,
+  service: Service,
+  failed: (error: unknown) => void,
+): Promise<void> {
+  try {
+    if (!await connection.read()) return connection.close();
+    const dialect = DIALECTS.get(connection.scanner.bytes[0]!);
+    // Whatever it speaks, no answer of ours would be in its language.
+    if (dialect === undefined) return connection.close();
+    await dialect(connection, channel, service);
+  } catch (error) {
+    connection.close();
+    failed(error);
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Logs to standard error through LogTape, as text or as JSON lines.
+ *
+ * The broker must never wait for whoever reads its log, nor hold what nobody reads: lines wait in a queue of at most
+ * 1 MiB, and what does not fit is counted and reported as soon as there is room.
+ *
+ * @module
+ */
+import {
+  configure,
+  dispose,
+  getJsonLinesFormatter,
+  getLogger,
+  getTextFormatter,
+  type LogRecord,
+} from "@logtape/logtape";
+import type { Log } from "./log.ts";
+
+const QUEUE_BYTES_MAX = 1024 * 1024;
+
+/** Where the lines go; `Deno.stderr` in a real broker. */
+export interface LogSink {
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+/** A log that can be closed. */
+export interface OpenLog extends Log {
+  /** Writes what waits, at most for a second, and stops. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the log.
+ *
+ * @param options Lowest level that is written, and how a line looks.
+ */
+export async function openLog(
+  options: { level: "debug" | "info" | "warning" | "error"; format: "text" | "json" },
+  sink: LogSink = Deno.stderr,
+): Promise<OpenLog> {
+  const format = options.format === "json"
+    ? getJsonLinesFormatter({ message: "template", properties: "nest:properties" })
+    : text();
+  const queue = new LineQueue(sink);
+  await configure({
+    reset: true,
+    sinks: { lines: (record: LogRecord) => queue.push(format(record)) },
+    loggers: [
+      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["lines"] },
+      { category: "ipcd", lowestLevel: options.level, sinks: ["lines"] },
+    ],
+  });
+  const logger = getLogger("ipcd");
+  return {
+    debug: (message, properties) => logger.debug(message, properties),
+    info: (message, properties) => logger.info(message, properties),
+    warning: (message, properties) => logger.warn(message, properties),
+    error: (message, properties) => logger.error(message, properties),
+    async close() {
+      await queue.flushed();
+      await dispose();
+    },
+  };
+}
+
+/** `2026-01-02T03:04:05.678Z info  client joined channel=deploys client=7` */
+function text(): (record: LogRecord) => string {
+  const head = getTextFormatter({
+    timestamp: "rfc3339",
+    level: "full",
+    category: () => "",
+    format: ({ timestamp, level, message }) => `${timestamp} ${level.toLowerCase().padEnd(7)} ${message}`,
+  });
+  return (record) => {
+    const pairs = Object.entries(record.properties).map(([key, value]) => ` ${key}=${quoted(value)}`);
+    return `${head(record).trimEnd()}${pairs.join("")}\n`;
+  };
+}
+
+/** Names come from strangers: whatever could break or forge a line is escaped. */
+function quoted(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "undefined";
+  return /^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text);
+}
+
+class LineQueue {
+  readonly #sink: LogSink;
+  #lines: string[] = [];
+  #bytes = 0;
+  #lost = 0;
+  #writing: Promise<void> | undefined;
+
+  constructor(sink: LogSink) {
+    this.#sink = sink;
+  }
+
+  push(line: string): void {
+    if (this.#bytes + line.length > QUEUE_BYTES_MAX) {
+      this.#lost++;
+      return;
+    }
+    this.#lines.push(line);
+    this.#bytes += line.length;
+    this.#writing ??= this.#write();
+  }
+
+  async flushed(): Promise<void> {
+    let timer;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, 1_000));
+    await Promise.race([this.#writing, late]);
+    clearTimeout(timer);
+  }
+
+  async #write(): Promise<void> {
+    try {
+      while (this.#lines.length > 0 || this.#lost > 0) {
+        const lost = this.#lost > 0 ? `${new Date().toISOString()} warning ${this.#lost} log lines were lost\n` : "";
+        const bytes = new TextEncoder().encode(this.#lines.join("") + lost);
+        this.#lines = [];
+        this.#lost = 0;
+        for (let at = 0; at < bytes.length;) at += await this.#sink.write(bytes.subarray(at));
+        this.#bytes = this.#lines.reduce((sum, line) => sum + line.length, 0);
+      }
+    } catch {
+      // Nobody reads the log any more. The broker goes on without it.
+      this.#lines = [];
+      this.#bytes = 0;
+    }
+    this.#writing = undefined;
+  }
+}

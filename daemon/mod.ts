@@ -1,0 +1,378 @@
+/**
+ * The broker: puts router, sockets, control channel and clock together, and takes them apart again.
+ *
+ * @module
+ */
+import type { ChannelSettings, Settings } from "../config/settings.ts";
+import { channelGlob, CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
+import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
+import { control } from "./control/mod.ts";
+import type { ControlContext } from "./control/context.ts";
+import { byeFrame, isDisconnect, serve, type Service } from "./dialects/mod.ts";
+import { Lock } from "./lock.ts";
+import type { Log } from "./log.ts";
+import type { Channel, Client } from "./registry.ts";
+import { BUCKET_MS } from "./deadlines.ts";
+import { type Peer, Router } from "./router/mod.ts";
+import { Connection } from "./transport/connection.ts";
+import { Keepalive } from "./transport/keepalive.ts";
+import { Listener } from "./transport/listener.ts";
+import { Strangers } from "./transport/strangers.ts";
+
+export type { Log } from "./log.ts";
+
+/** How many channels may be open. */
+export const CHANNELS_MAX = 16_384;
+
+const TICK_MS = 500, REBIND_TICKS = 4;
+/** How long a client may take to read its BYE when the broker ends. */
+const BYE_MS_MAX = 1_000;
+/** A warning that could come with every connection comes at most this often. */
+const WARN_MS = 10_000;
+
+/** What a broker is started with. */
+export interface BrokerOptions {
+  /** Validated settings. */
+  settings: Settings;
+  /** A directory of this user's own, for the lock. */
+  state_dir: string;
+  /** What WELCOME and `ping` say. */
+  version: string;
+  log: Log;
+  /** Reads the configuration again; without it `reload` is refused. */
+  reload?: () => Promise<Settings>;
+}
+
+/** A broker that runs. */
+export interface Broker {
+  /** Resolves when it has ended. */
+  readonly finished: Promise<void>;
+  /**
+   * Ends it: delivers what was accepted, tells its clients, removes its sockets.
+   *
+   * @param reason For the log.
+   */
+  drain(reason: string): Promise<void>;
+  /** Reads the configuration again. If it is wrong, throws, and nothing has changed. */
+  reload(): Promise<void>;
+}
+
+/**
+ * Starts a broker.
+ *
+ * @throws {IpcError} FORBIDDEN if another one holds the lock, or something that is not ours stands at a channel's path;
+ *   CHANNEL_RECV if a socket cannot be bound.
+ */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  // Before anything else: whoever connects between bind and chmod would be let in.
+  Deno.umask(0o177);
+  const lock = await Lock.take(options.state_dir, options.settings.socket_dir, options.version);
+  const broker = new RunningBroker(options, lock);
+  try {
+    await broker.start();
+  } catch (error) {
+    broker.abort();
+    throw error;
+  }
+  return broker;
+}
+
+class RunningBroker implements Broker {
+  readonly finished: Promise<void>;
+  #settings: Settings;
+  readonly #options: BrokerOptions;
+  readonly #log: Log;
+  readonly #lock: Lock;
+  readonly #router: Router;
+  readonly #service: Service;
+  readonly #strangers: Strangers;
+  readonly #keepalive = new Keepalive();
+  readonly #listeners = new Map<string, Listener>();
+  readonly #opening = new Map<string, Promise<Channel<Peer>>>();
+  readonly #connections = new Set<Connection>();
+  readonly #clients = new Map<Connection, Client<Peer>>();
+  readonly #started_ms = performance.now();
+  #ticks = 0;
+  #ticker: ReturnType<typeof setInterval> | undefined;
+  #deadline_ticker: ReturnType<typeof setInterval> | undefined;
+  #idle_since_ms = performance.now();
+  #warned = new Map<string, number>();
+  #settle!: () => void;
+
+  constructor(options: BrokerOptions, lock: Lock) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#log = options.log;
+    this.#lock = lock;
+    this.finished = new Promise((resolve) => this.#settle = resolve);
+    const now = () => performance.now();
+    this.#router = new Router({
+      joined: (client) => this.#joined(client),
+      left: (client, reason) => this.#left(client, reason),
+      deadlines: () => this.#watchDeadlines(),
+    }, now);
+    this.#strangers = new Strangers(now, (connection, why) => {
+      this.#warn("refused a connection", { why });
+      this.#announce({ event: "refused", reason: why });
+      connection.dismiss(byeFrame(new IpcError("OVERLOADED", why)));
+    });
+    this.#service = {
+      router: this.#router,
+      version: options.version,
+      welcomed: (connection, client) => {
+        this.#strangers.remove(connection);
+        this.#clients.set(connection, client);
+        this.#keepalive.add(connection, performance.now());
+      },
+    };
+  }
+
+  async start(): Promise<void> {
+    const context: ControlContext = {
+      router: this.#router,
+      version: this.#options.version,
+      started_ms: this.#started_ms,
+      refused: () => this.#strangers.refused,
+      config: () => plainSettings(this.#settings),
+      path: (channel) => socketPath(this.#settings.socket_dir, channel),
+      open: (channel) => this.#open(channel),
+      reload: () => this.reload(),
+      drain: (reason) => void this.drain(reason),
+    };
+    this.#router.answer = control(context);
+    this.#router.control = await this.#openChannel(CONTROL_CHANNEL, false);
+    for (const name of this.#settings.channels.keys()) await this.#openChannel(name, false);
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#log.info("broker is ready", {
+      pid: Deno.pid,
+      version: this.#options.version,
+      socket_dir: this.#settings.socket_dir,
+      channels: this.#router.registry.channels.size,
+    });
+  }
+
+  /** Takes apart what a failed start left. */
+  abort(): void {
+    for (const listener of this.#listeners.values()) listener.close();
+    clearInterval(this.#ticker);
+    this.#lock.release();
+  }
+
+  async reload(): Promise<void> {
+    if (this.#options.reload === undefined) {
+      throw new IpcError("PROTOCOL", "this broker has no configuration to read again");
+    }
+    const settings = await this.#options.reload();
+    if (settings.socket_dir !== this.#settings.socket_dir) {
+      throw new IpcError(
+        "PROTOCOL",
+        `Cannot change socket_dir from "${this.#settings.socket_dir}" to "${settings.socket_dir}" while running: ` +
+          'use "ipc daemon restart"',
+      );
+    }
+    this.#settings = settings;
+    for (const channel of this.#router.registry.channels.values()) {
+      channel.rules = this.#rules(channel.name);
+      channel.dynamic = channel !== this.#router.control && !settings.channels.has(channel.name);
+      channel.history.resize(channel.rules.history_bytes);
+    }
+    for (const [connection, client] of this.#clients) {
+      connection.outbox.limit_bytes = client.channel.rules.queue_bytes;
+      connection.scanner.message_bytes_max = client.channel.rules.max_message_bytes;
+    }
+    for (const name of settings.channels.keys()) await this.#open(name);
+    this.#log.info("configuration was read again");
+    this.#announce({ event: "reloaded" });
+  }
+
+  async drain(reason: string): Promise<void> {
+    const router = this.#router;
+    if (router.draining) return await this.finished;
+    this.#log.info("broker is going away", { reason, clients: router.registry.clients.size });
+    this.#announce({ event: "draining", reason });
+    router.draining = true;
+    this.#lock.draining();
+    for (const listener of this.#listeners.values()) listener.close();
+    // From here on a successor may bind the same paths; this broker never touches them again.
+    this.#lock.release();
+    this.#strangers.close();
+    const deadline_ms = performance.now() + this.#settings.drain_timeout_ms;
+    while (!this.#quiet() && performance.now() < deadline_ms) await delay(10);
+    let undelivered_bytes = 0;
+    for (const connection of this.#connections) undelivered_bytes += connection.outbox.queued_bytes;
+    if (undelivered_bytes > 0) {
+      this.#log.warning("some clients did not take what was queued for them in time", { undelivered_bytes });
+    }
+    for (const channel of [...router.registry.channels.values()]) {
+      router.close(channel, new IpcError("SHUTDOWN", "the broker is going away"));
+    }
+    const bye_ms = performance.now() + BYE_MS_MAX;
+    while (this.#connections.size > 0 && performance.now() < bye_ms) await delay(5);
+    for (const connection of this.#connections) connection.close();
+    clearInterval(this.#ticker);
+    clearInterval(this.#deadline_ticker);
+    this.#log.info("broker has ended");
+    this.#settle();
+  }
+
+  /** Whether everything accepted has been delivered and answered. */
+  #quiet(): boolean {
+    if (this.#router.requests.deadlines.size > 0) return false;
+    for (const connection of this.#connections) if (connection.outbox.queued_bytes > 0) return false;
+    return true;
+  }
+
+  #open(name: string): Promise<Channel<Peer>> {
+    const opened = this.#opening.get(name) ?? this.#router.registry.channels.get(name);
+    if (opened !== undefined) return Promise.resolve(opened);
+    const configured = this.#settings.channels.has(name);
+    if (!configured && !allows(this.#settings.dynamic_channels, name)) {
+      throw new IpcError(
+        "CHANNEL_NOT_FOUND",
+        `channel "${name}" is not in the configuration, and dynamic_channels does not allow clients to open it`,
+      );
+    }
+    if (this.#router.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
+    if (this.#router.registry.channels.size >= CHANNELS_MAX) {
+      throw new IpcError("OVERLOADED", `Cannot open channel "${name}": ${CHANNELS_MAX} are open`);
+    }
+    const opening = this.#openChannel(name, !configured).finally(() => this.#opening.delete(name));
+    this.#opening.set(name, opening);
+    return opening;
+  }
+
+  async #openChannel(name: string, dynamic: boolean): Promise<Channel<Peer>> {
+    const path = socketPath(this.#settings.socket_dir, name);
+    const channel = this.#router.open(name, dynamic, this.#rules(name));
+    let listener: Listener;
+    try {
+      listener = await Listener.bind(path, {
+        accepted: (conn) => this.#accepted(conn, channel),
+        ready: () => this.#strangers.ready(),
+        failed: (error) => this.#warn("cannot accept connections", { channel: name, error: String(error) }),
+      });
+    } catch (error) {
+      this.#router.registry.channels.delete(name);
+      throw error;
+    }
+    this.#listeners.set(name, listener);
+    if (this.#router.draining) listener.close();
+    if (name !== CONTROL_CHANNEL) this.#announce({ event: "channel_opened", channel: name });
+    this.#log.debug("channel opened", { channel: name, path, dynamic });
+    return channel;
+  }
+
+  #rules(name: string): ChannelSettings {
+    return this.#settings.channels.get(name) ?? this.#settings.defaults;
+  }
+
+  #accepted(conn: Deno.UnixConn, channel: Channel<Peer>): void {
+    const connection = new Connection(conn, channel.rules.queue_bytes);
+    this.#connections.add(connection);
+    this.#strangers.add(connection);
+    connection.closed.then(() => {
+      this.#connections.delete(connection);
+      this.#strangers.remove(connection);
+      this.#keepalive.remove(connection);
+      this.#clients.delete(connection);
+    });
+    serve(connection, channel, this.#service, (error) => {
+      if (!isDisconnect(error)) this.#log.error("a connection failed", { channel: channel.name, error: String(error) });
+    });
+  }
+
+  #joined(client: Client<Peer>): void {
+    this.#announce({ event: "client_joined", channel: client.channel.name, client: client.id, name: client.name });
+    this.#log.debug("client joined", { channel: client.channel.name, client: client.id, name: client.name });
+  }
+
+  #left(client: Client<Peer>, error: IpcError | undefined): void {
+    const about = { channel: client.channel.name, client: client.id, name: client.name };
+    const reason = error === undefined ? {} : { reason: error.reason };
+    if (error?.reason === "SLOW_CONSUMER") {
+      this.#log.warning("closed a client that does not read", { ...about, why: error.message });
+      this.#announce({ event: "slow_consumer", ...about });
+    }
+    if (this.#router.registry.clients.size === 0) this.#idle_since_ms = performance.now();
+    this.#announce({ event: "client_left", ...about, ...reason });
+    this.#log.debug("client left", { ...about, ...reason });
+  }
+
+  #announce(event: Record<string, unknown>): void {
+    const channel = this.#router.control;
+    if (channel === undefined || this.#router.draining) return;
+    this.#router.events.announce(channel, ENCODINGS.JSON, new TextEncoder().encode(JSON.stringify(event)));
+  }
+
+  /** For what could happen with every connection. */
+  #warn(message: string, properties: Record<string, unknown>): void {
+    const now_ms = performance.now(), last_ms = this.#warned.get(message);
+    if (last_ms !== undefined && now_ms - last_ms < WARN_MS) return;
+    this.#warned.set(message, now_ms);
+    this.#log.warning(message, properties);
+  }
+
+  #watchDeadlines(): void {
+    this.#deadline_ticker ??= setInterval(() => {
+      this.#router.requests.tick(performance.now());
+      if (this.#router.requests.deadlines.size > 0) return;
+      clearInterval(this.#deadline_ticker);
+      this.#deadline_ticker = undefined;
+    }, BUCKET_MS);
+  }
+
+  #tick(): void {
+    const now_ms = performance.now();
+    this.#strangers.tick();
+    this.#router.slow.tick(now_ms);
+    this.#keepalive.tick(now_ms, (connection) => connection.outbox.pushFrames(PING), (connection) => {
+      const client = this.#clients.get(connection);
+      if (client !== undefined) this.#router.leave(client, new IpcError("TIMEOUT", "two PINGs were not answered"));
+    });
+    for (const channel of this.#router.registry.channels.values()) {
+      channel.measureRate(TICK_MS);
+      this.#closeIfIdle(channel, now_ms);
+    }
+    if (++this.#ticks % REBIND_TICKS === 0) this.#guardPaths();
+    const idle_ms = this.#connections.size > 0 ? 0 : now_ms - this.#idle_since_ms;
+    if (idle_ms >= this.#settings.idle_exit_ms) void this.drain(`no clients for ${this.#settings.idle_exit_ms} ms`);
+  }
+
+  #closeIfIdle(channel: Channel<Peer>, now_ms: number): void {
+    if (!channel.dynamic || channel.clients.size > 0 || this.#router.draining) return;
+    // What is retained was kept for listeners to come: it would be lost with the channel.
+    if (channel.retained !== undefined || now_ms - channel.idle_since_ms < this.#settings.channel_idle_ms) return;
+    this.#listeners.get(channel.name)?.close();
+    this.#listeners.delete(channel.name);
+    this.#router.close(channel, new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`));
+    this.#announce({ event: "channel_closed", channel: channel.name });
+    this.#log.debug("channel closed", { channel: channel.name });
+  }
+
+  /** Somebody may have removed a socket under us, as cleaners of /tmp do. */
+  #guardPaths(): void {
+    for (const [name, listener] of this.#listeners) {
+      if (this.#router.draining || listener.intact()) continue;
+      listener.rebind().then(
+        () => this.#log.warning("a socket was removed and is bound again", { channel: name, path: listener.path }),
+        (error) => this.#warn("a socket was replaced", { channel: name, error: String(error) }),
+      );
+    }
+  }
+}
+
+const PING = encodeFrame({ type: FRAME_TYPES.PING });
+
+function allows(dynamic_channels: boolean | readonly string[], name: string): boolean {
+  if (typeof dynamic_channels === "boolean") return dynamic_channels;
+  return dynamic_channels.some((glob) => channelGlob(glob)(name));
+}
+
+/** Settings as JSON can hold them. `null` is "no limit". */
+function plainSettings(settings: Settings): unknown {
+  return { ...settings, channels: Object.fromEntries(settings.channels) };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,190 @@
+/**
+ * Who is there: channels, and the clients on each. Pure data, with no sockets and no clock.
+ *
+ * @module
+ */
+import type { Hello, Overflow, Roles } from "../protocol/bodies.ts";
+import { IpcError } from "../protocol/errors.ts";
+import type { Sequence } from "../protocol/scanner.ts";
+import { ID_MAX } from "../protocol/limits.ts";
+import { History } from "./history.ts";
+
+/** What a channel is run by. */
+export interface ChannelRules {
+  /** Limit of one message's payload. */
+  readonly max_message_bytes: number;
+  /** Limit of what waits for one client. */
+  readonly queue_bytes: number;
+  /** How much of the latest events is kept. */
+  readonly history_bytes: number;
+  /** What happens to a listener whose queue is full. */
+  readonly overflow: Overflow;
+  /** A client with a full queue that takes nothing for this long is closed. */
+  readonly stall_timeout_ms: number;
+  /** Deadline of a request that names none. */
+  readonly request_timeout_ms: number;
+}
+
+/** A request that is not answered yet. */
+export interface OpenRequest<P> {
+  readonly requester: Client<P>;
+  /** The requester's correlation id. */
+  readonly id: number;
+  /** Who has to answer: one, or with ALL every handler that was there. */
+  readonly handlers: Set<Client<P>>;
+  /** Whether it went to every handler. */
+  readonly all: boolean;
+  /** How many handlers have finished, for ALL. */
+  answered: number;
+  /** When it times out, in milliseconds of the broker's clock. */
+  readonly deadline_ms: number;
+}
+
+/** One connection that has said HELLO. `P` is how it is reached, which is the router's business. */
+export class Client<P> {
+  readonly name: string;
+  readonly pid: number | undefined;
+  readonly echo: boolean;
+  listen = false;
+  handle = false;
+  presence = false;
+  overflow: Overflow | undefined;
+  /** Requests it has made, by its correlation id. */
+  readonly requests = new Map<number, OpenRequest<P>>();
+  /** Requests it has to answer. */
+  readonly serving = new Set<OpenRequest<P>>();
+  events_in = 0;
+  events_out = 0;
+  bytes_in = 0;
+  bytes_out = 0;
+
+  constructor(
+    readonly id: number,
+    readonly channel: Channel<P>,
+    readonly peer: P,
+    readonly dialect: string,
+    readonly connected_ms: number,
+    hello: Hello,
+  ) {
+    this.name = hello.name ?? "";
+    this.pid = hello.pid;
+    this.echo = hello.echo ?? true;
+  }
+}
+
+/** A publisher that waits until the channel's listeners have room. */
+export interface Turn<P> {
+  readonly client: Client<P>;
+  readonly bytes: number;
+  readonly admit: () => void;
+}
+
+/** One channel. */
+export class Channel<P> {
+  readonly clients = new Set<Client<P>>();
+  readonly listeners = new Set<Client<P>>();
+  /** In an array, because ties go in turn. */
+  readonly handlers: Client<P>[] = [];
+  /** Where the next search for a handler begins. */
+  next_handler = 0;
+  readonly watchers = new Set<Client<P>>();
+  /** The number that the next event gets. */
+  readonly sequence: Sequence = { low: 1, high: 0 };
+  readonly history: History;
+  /** The last event with RETAIN, with that flag. */
+  retained: Uint8Array<ArrayBuffer> | undefined;
+  /** Publishers in the order in which they may go on. */
+  readonly turns: Turn<P>[] = [];
+  /** The publisher that was admitted and has not published yet. */
+  admitted: Client<P> | undefined;
+  events = 0;
+  bytes = 0;
+  requests = 0;
+  requests_open = 0;
+  /** Events per second, smoothed. */
+  rate_per_s = 0;
+  /** When its last client left, in milliseconds of the broker's clock. */
+  idle_since_ms = 0;
+
+  constructor(
+    readonly name: string,
+    readonly epoch: string,
+    /** Whether it was opened by a client rather than by the configuration. */
+    public dynamic: boolean,
+    public rules: ChannelRules,
+  ) {
+    this.history = new History(rules.history_bytes);
+  }
+
+  #events_before = 0;
+
+  /** Brings `rate_per_s` up to date; half of it is what came since the last call. */
+  measureRate(interval_ms: number): void {
+    const now_per_s = (this.events - this.#events_before) * 1000 / interval_ms;
+    this.#events_before = this.events;
+    this.rate_per_s = Math.abs(this.rate_per_s + now_per_s) < 0.01 ? 0 : (this.rate_per_s + now_per_s) / 2;
+  }
+
+  /** Sequence number of its latest event, 0 for none. */
+  get seq(): number {
+    return this.sequence.high * 0x1_0000_0000 + this.sequence.low - 1;
+  }
+}
+
+/** Channels by name, clients by id. */
+export class Registry<P> {
+  readonly channels = new Map<string, Channel<P>>();
+  readonly clients = new Map<number, Client<P>>();
+  #last_id = 0;
+
+  /** @throws {IpcError} CHANNEL_NOT_FOUND */
+  channel(name: string): Channel<P> {
+    const channel = this.channels.get(name);
+    if (channel === undefined) {
+      throw new IpcError("CHANNEL_NOT_FOUND", `channel ${JSON.stringify(name)} is not open`);
+    }
+    return channel;
+  }
+
+  /**
+   * An id for a new client; never one that was given before.
+   *
+   * @throws {IpcError} OVERLOADED after 2^32 - 1 clients.
+   */
+  nextId(): number {
+    if (this.#last_id === ID_MAX) throw new IpcError("OVERLOADED", "all client ids are used up: restart the broker");
+    return ++this.#last_id;
+  }
+
+  /** Gives a client the roles that are said, and leaves the others as they are. */
+  setRoles(client: Client<P>, roles: Roles): void {
+    const channel = client.channel;
+    if (roles.overflow !== undefined) client.overflow = roles.overflow;
+    if (roles.listen !== undefined) {
+      client.listen = roles.listen;
+      if (roles.listen) channel.listeners.add(client);
+      else channel.listeners.delete(client);
+    }
+    if (roles.presence !== undefined) {
+      client.presence = roles.presence;
+      if (roles.presence) channel.watchers.add(client);
+      else channel.watchers.delete(client);
+    }
+    if (roles.handle !== undefined && roles.handle !== client.handle) {
+      client.handle = roles.handle;
+      if (roles.handle) channel.handlers.push(client);
+      else channel.handlers.splice(channel.handlers.indexOf(client), 1);
+    }
+  }
+
+  add(client: Client<P>): void {
+    this.clients.set(client.id, client);
+    client.channel.clients.add(client);
+  }
+
+  remove(client: Client<P>): void {
+    this.setRoles(client, { listen: false, handle: false, presence: false });
+    this.clients.delete(client.id);
+    client.channel.clients.delete(client);
+  }
+}

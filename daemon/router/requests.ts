@@ -1,0 +1,244 @@
+/**
+ * Requests: each goes to the handler that has the fewest open, and ends with exactly one final REPLY, whatever happens:
+ * from the handler, or from the broker with NO_HANDLER, HANDLER_GONE, TIMEOUT, CANCELLED or OVERLOADED.
+ *
+ * A REQUEST is passed on as it came, `source` stamped; the pair of requester and the requester's own id names it from
+ * then on, so nothing has to be renumbered. A REPLY is taken only from a handler that holds that request.
+ *
+ * @module
+ */
+import { encodeError } from "../../protocol/bodies.ts";
+import { ERROR_CODES, type ErrorName, IpcError } from "../../protocol/errors.ts";
+import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
+import { DEADLINE_MS_MAX } from "../../protocol/limits.ts";
+import { Deadlines } from "../deadlines.ts";
+import type { Channel, Client, OpenRequest, Registry } from "../registry.ts";
+import type { Peer } from "./peer.ts";
+import type { Slow } from "./slow.ts";
+
+/** How many requests one client may have open. */
+export const REQUESTS_OPEN_MAX = 16_384;
+
+type Open = OpenRequest<Peer>;
+
+/** See the module's head. */
+export class Requests {
+  /** Requests that are not answered yet, all channels together. */
+  readonly deadlines: Deadlines<Open> = new Deadlines();
+  readonly #registry: Registry<Peer>;
+  readonly #slow: Slow;
+  readonly #now: () => number;
+  readonly #watch: () => void;
+  /** Handlers whose replies wait for room, by the requester they wait for. */
+  readonly #waiting = new Map<Client<Peer>, (() => void)[]>();
+
+  /** @param watch Called when there is a deadline to be kept. */
+  constructor(registry: Registry<Peer>, slow: Slow, now: () => number, watch: () => void) {
+    this.#watch = watch;
+    this.#registry = registry;
+    this.#slow = slow;
+    this.#now = now;
+  }
+
+  /**
+   * Takes a REQUEST.
+   *
+   * @param frame Memory that may be written to; copied.
+   */
+  request(client: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length), channel = client.channel;
+    const id = view.getUint32(OFFSET.id, true), all = (frame[OFFSET.flags]! & FLAGS.ALL) !== 0;
+    channel.requests++;
+    client.bytes_in += frame.length;
+    if (client.requests.has(id)) {
+      // Not an error REPLY: that would end the request that is open under this id.
+      client.peer.pushFrames(errorFrame(id, new IpcError("PROTOCOL", `request id ${id} is in use`)));
+      return;
+    }
+    const handlers = all ? channel.handlers.filter((handler) => handler.peer.fits(frame.length)) : [];
+    const handler = all ? undefined : this.#leastBusy(channel, frame.length);
+    if (handler !== undefined) handlers.push(handler);
+    const refusal = channel.handlers.length === 0
+      ? new IpcError("NO_HANDLER", `nobody handles requests on channel "${channel.name}"`)
+      : handlers.length === 0
+      ? new IpcError("OVERLOADED", `the queue of every handler on channel "${channel.name}" is full`)
+      : client.requests.size >= REQUESTS_OPEN_MAX
+      ? new IpcError("OVERLOADED", `you have ${REQUESTS_OPEN_MAX} requests open`)
+      : undefined;
+    if (handlers.length === 0) { for (const full of channel.handlers) this.#slow.watch(full); }
+    if (refusal !== undefined) return client.peer.pushFrames(replyFrame(id, refusal));
+    const deadline = view.getUint32(OFFSET.aux, true) || Math.min(channel.rules.request_timeout_ms, DEADLINE_MS_MAX);
+    const open: Open = {
+      requester: client,
+      id,
+      handlers: new Set(handlers),
+      all,
+      answered: 0,
+      deadline_ms: deadline === DEADLINE_MS_MAX ? Infinity : this.#now() + deadline,
+    };
+    client.requests.set(id, open);
+    channel.requests_open++;
+    if (this.deadlines.size === 0) this.#watch();
+    this.deadlines.add(open);
+    view.setUint32(OFFSET.source, client.id, true);
+    view.setUint32(OFFSET.aux, deadline, true);
+    if (all) this.#refuseFor(open, channel.handlers.length - handlers.length);
+    for (const handler of handlers) {
+      handler.serving.add(open);
+      handler.peer.pushFrames(frame);
+      handler.bytes_out += frame.length;
+    }
+  }
+
+  /**
+   * Whether a reply may be queued for its requester now.
+   *
+   * @returns `undefined` if it may; otherwise a promise that resolves when it is worth asking again.
+   */
+  room(target: number, bytes: number): Promise<void> | undefined {
+    const requester = this.#registry.clients.get(target);
+    if (requester === undefined || requester.peer.fits(bytes)) return undefined;
+    this.#slow.watch(requester);
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(requester);
+      if (waiting === undefined) this.#waiting.set(requester, [resolve]);
+      else waiting.push(resolve);
+    });
+  }
+
+  /** There is more room for a client, or it is gone. */
+  drained(client: Client<Peer>): void {
+    if (this.#waiting.size === 0) return;
+    const waiting = this.#waiting.get(client);
+    if (waiting === undefined) return;
+    this.#waiting.delete(client);
+    for (const resolve of waiting) resolve();
+  }
+
+  /**
+   * Takes a REPLY. One that answers nothing, because the request was cancelled, timed out or never was this handler's,
+   * is left: such races are normal.
+   *
+   * @param frame Memory that may be written to; copied.
+   */
+  reply(handler: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    const requester = this.#registry.clients.get(view.getUint32(OFFSET.target, true));
+    const open = requester?.requests.get(view.getUint32(OFFSET.id, true));
+    handler.bytes_in += frame.length;
+    if (open === undefined || !open.handlers.has(handler)) return;
+    const more = (frame[OFFSET.flags]! & FLAGS.MORE) !== 0;
+    view.setUint32(OFFSET.source, handler.id, true);
+    if (open.all) frame[OFFSET.flags]! |= FLAGS.MORE;
+    open.requester.peer.pushFrames(frame);
+    open.requester.bytes_out += frame.length;
+    if (!more) this.#finish(open, handler);
+  }
+
+  /** The requester does not want an answer any more. */
+  cancel(client: Client<Peer>, id: number): void {
+    const open = client.requests.get(id);
+    if (open !== undefined) this.#abort(open, "CANCELLED", "cancelled by its requester");
+  }
+
+  /** Ends what has come to its deadline. */
+  tick(now_ms: number): void {
+    if (this.deadlines.size === 0) return;
+    for (const open of this.deadlines.due(now_ms)) {
+      this.#abort(open, "TIMEOUT", `no reply on channel "${open.requester.channel.name}" within its deadline`);
+    }
+  }
+
+  /** Ends everything that a client that leaves has to do with. */
+  leave(client: Client<Peer>): void {
+    for (const open of client.requests.values()) {
+      this.#cancelHandlers(open);
+      this.#close(open);
+    }
+    for (const open of client.serving) {
+      const error = new IpcError("HANDLER_GONE", `handler ${client.id} left before it answered`);
+      if (open.all) open.requester.peer.pushFrames(replyFrame(open.id, error, FLAGS.MORE));
+      else open.requester.peer.pushFrames(replyFrame(open.id, error));
+      this.#finish(open, client);
+    }
+    this.drained(client);
+  }
+
+  #leastBusy(channel: Channel<Peer>, bytes: number): Client<Peer> | undefined {
+    const handlers = channel.handlers, count = handlers.length;
+    let best: Client<Peer> | undefined, best_at = 0;
+    for (let step = 0; step < count; step++) {
+      const at = (channel.next_handler + step) % count, handler = handlers[at]!;
+      if ((best === undefined || handler.serving.size < best.serving.size) && handler.peer.fits(bytes)) {
+        best = handler;
+        best_at = at;
+        if (handler.serving.size === 0) break;
+      }
+    }
+    if (best !== undefined) channel.next_handler = (best_at + 1) % count;
+    return best;
+  }
+
+  /** With ALL, a handler that cannot be asked counts as one that answered with an error. */
+  #refuseFor(open: Open, full: number): void {
+    for (; full > 0; full--) {
+      const error = new IpcError("OVERLOADED", "the queue of a handler is full");
+      open.requester.peer.pushFrames(replyFrame(open.id, error, FLAGS.MORE));
+      open.answered++;
+    }
+  }
+
+  /** A handler has said its last word on a request. */
+  #finish(open: Open, handler: Client<Peer>): void {
+    open.handlers.delete(handler);
+    handler.serving.delete(open);
+    open.answered++;
+    if (open.handlers.size > 0) return;
+    if (open.all) {
+      open.requester.peer.pushFrames(encodeFrame({ type: FRAME_TYPES.REPLY, id: open.id, aux: open.answered }));
+    }
+    this.#close(open);
+  }
+
+  #abort(open: Open, reason: ErrorName, message: string): void {
+    this.#cancelHandlers(open);
+    open.requester.peer.pushFrames(replyFrame(open.id, new IpcError(reason, message)));
+    this.#close(open);
+  }
+
+  #cancelHandlers(open: Open): void {
+    const cancel = encodeFrame({ type: FRAME_TYPES.CANCEL, source: open.requester.id, id: open.id });
+    for (const handler of open.handlers) {
+      handler.serving.delete(open);
+      handler.peer.pushFrames(cancel);
+    }
+  }
+
+  #close(open: Open): void {
+    if (!open.requester.requests.delete(open.id)) return;
+    open.requester.channel.requests_open--;
+    this.deadlines.remove(open);
+  }
+}
+
+/** The broker's own answer to a REQUEST. */
+export function replyFrame(id: number, error: IpcError, flags = 0): Uint8Array<ArrayBuffer> {
+  return encodeFrame({
+    type: FRAME_TYPES.REPLY,
+    flags: FLAGS.ERROR | ENCODINGS.STRUCTURED | flags,
+    id,
+    aux: error.code,
+    payload: encodeError(error),
+  });
+}
+
+/** What could not be done with a frame that is no REQUEST. */
+export function errorFrame(id: number, error: IpcError): Uint8Array<ArrayBuffer> {
+  return encodeFrame({
+    type: FRAME_TYPES.ERROR,
+    flags: ENCODINGS.STRUCTURED,
+    id,
+    aux: error.code ?? ERROR_CODES.PROTOCOL,
+    payload: encodeError(error),
+  });
+}

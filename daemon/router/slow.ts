@@ -1,0 +1,59 @@
+/**
+ * Whoever fails to read pays, never the others. A client whose full queue holds somebody up is watched; if it takes
+ * nothing at all for the channel's `stall_timeout` it is closed with SLOW_CONSUMER, and the others go on.
+ *
+ * A stalled client is told apart from a slow one by the count of writes that its side took, looked at twice a second, so
+ * the hot path needs no clock.
+ *
+ * @module
+ */
+import { IpcError } from "../../protocol/errors.ts";
+import type { Client } from "../registry.ts";
+import type { Peer } from "./peer.ts";
+
+interface Seen {
+  writes: number;
+  since_ms: number;
+}
+
+/** See the module's head. */
+export class Slow {
+  /** How many were closed. */
+  closed = 0;
+  readonly #watched = new Map<Client<Peer>, Seen>();
+  readonly #leave: (client: Client<Peer>, error: IpcError) => void;
+
+  /** @param leave Takes the client out of everything and closes it. */
+  constructor(leave: (client: Client<Peer>, error: IpcError) => void) {
+    this.#leave = leave;
+  }
+
+  /** Somebody waits for this client. */
+  watch(client: Client<Peer>): void {
+    if (!this.#watched.has(client)) this.#watched.set(client, { writes: -1, since_ms: 0 });
+  }
+
+  /** It left. */
+  forget(client: Client<Peer>): void {
+    this.#watched.delete(client);
+  }
+
+  /** Closes a client that does not read. */
+  giveUp(client: Client<Peer>, why: string): void {
+    this.closed++;
+    this.#leave(client, new IpcError("SLOW_CONSUMER", `client ${client.id} does not read: ${why}`));
+  }
+
+  /** Looks at everybody who is watched. */
+  tick(now_ms: number): void {
+    for (const [client, seen] of this.#watched) {
+      if (client.peer.fits(client.channel.rules.queue_bytes / 2)) this.#watched.delete(client);
+      else if (client.peer.writes !== seen.writes) {
+        seen.writes = client.peer.writes;
+        seen.since_ms = now_ms;
+      } else if (now_ms - seen.since_ms >= client.channel.rules.stall_timeout_ms) {
+        this.giveUp(client, `it took nothing for ${client.channel.rules.stall_timeout_ms} ms with a full queue`);
+      }
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Finds out about peers that are gone without having closed: one that was silent for 30 s is sent a PING, and closed
+ * after two that it did not answer. The PONG has a second use: it is a small read, which makes a connection's read
+ * buffer shrink after a burst.
+ *
+ * @module
+ */
+import { KEEPALIVE_MS } from "../../protocol/limits.ts";
+import type { Connection } from "./connection.ts";
+
+const UNANSWERED_MAX = 2;
+
+interface Seen {
+  reads: number;
+  since_ms: number;
+  unanswered: number;
+}
+
+/** See the module's head. */
+export class Keepalive {
+  readonly #seen = new Map<Connection, Seen>();
+
+  add(connection: Connection, now_ms: number): void {
+    this.#seen.set(connection, { reads: connection.reads, since_ms: now_ms, unanswered: 0 });
+  }
+
+  remove(connection: Connection): void {
+    this.#seen.delete(connection);
+  }
+
+  /**
+   * Looks at everybody.
+   *
+   * @param ping Sends a PING.
+   * @param dead Closes one that did not answer.
+   */
+  tick(now_ms: number, ping: (connection: Connection) => void, dead: (connection: Connection) => void): void {
+    for (const [connection, seen] of this.#seen) {
+      if (connection.reads !== seen.reads || connection.held_up) {
+        seen.reads = connection.reads;
+        seen.since_ms = now_ms;
+        seen.unanswered = 0;
+      } else if (now_ms - seen.since_ms >= KEEPALIVE_MS) {
+        seen.since_ms = now_ms;
+        if (seen.unanswered++ === UNANSWERED_MAX) dead(connection);
+        else ping(connection);
+      }
+    }
+  }
+}

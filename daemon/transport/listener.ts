@@ -1,0 +1,159 @@
+/**
+ * One channel's socket: binding it without ever touching what is not ours, and accepting whatever happens.
+ *
+ * A path is taken over only if it is a socket, belongs to this user and refuses a connect: then its owner is dead. All
+ * else ends with an error that says whose it is, and nothing is deleted. Whoever calls holds the broker's lock, so no
+ * other broker of this user does the same at the same time.
+ *
+ * `Deno.Listener.close()` unlinks by path, even if somebody else's socket stands there by then. So the inode is compared
+ * first; a listener whose path was taken by another is left open rather than closed, and ends with the process.
+ *
+ * @module
+ */
+import { IpcError } from "../../protocol/errors.ts";
+
+/** How long accepting pauses when the system has no descriptors left. */
+const PAUSE_MS = 100;
+
+/** What the listener tells whoever owns it. */
+export interface ListenerOwner {
+  /** Somebody connected. */
+  accepted(conn: Deno.UnixConn): void;
+  /** Resolves when another connection may be taken; `undefined` if it may at once. */
+  ready(): Promise<void> | undefined;
+  /** Accepting failed, and goes on after a pause. */
+  failed(error: unknown): void;
+}
+
+/** See the module's head. */
+export class Listener {
+  readonly path: string;
+  readonly #owner: ListenerOwner;
+  #listener: Deno.UnixListener;
+  #inode: number | null;
+  #closed = false;
+  #pause: { timer: ReturnType<typeof setTimeout>; resume: () => void } | undefined;
+
+  private constructor(path: string, owner: ListenerOwner, listener: Deno.UnixListener) {
+    this.path = path;
+    this.#owner = owner;
+    this.#listener = listener;
+    this.#inode = Deno.lstatSync(path).ino;
+  }
+
+  /**
+   * Binds a path.
+   *
+   * @throws {IpcError} CHANNEL_RECV, or FORBIDDEN if the path is somebody else's, naming the owner.
+   */
+  static async bind(path: string, owner: ListenerOwner): Promise<Listener> {
+    await clearStale(path);
+    const listener = new Listener(path, owner, listen(path));
+    listener.#accept(listener.#listener);
+    return listener;
+  }
+
+  /** Whether the path still leads to this listener. */
+  intact(): boolean {
+    return inode(this.path) === this.#inode;
+  }
+
+  /**
+   * Binds again after the path was removed under it.
+   *
+   * @throws {IpcError} If something else stands there by now; this listener stays as it was.
+   */
+  async rebind(): Promise<void> {
+    if (inode(this.path) !== undefined) await clearStale(this.path);
+    if (this.#closed) return;
+    const before = this.#listener;
+    before.close(); // unlinks nothing: the path is free
+    this.#listener = listen(this.path);
+    this.#inode = Deno.lstatSync(this.path).ino;
+    this.#accept(this.#listener);
+  }
+
+  /** Stops accepting and removes the socket, if it is still this one. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#resume();
+    const found = inode(this.path);
+    if (found === this.#inode || found === undefined) this.#listener.close();
+    else this.#listener.unref();
+  }
+
+  async #accept(listener: Deno.UnixListener): Promise<void> {
+    while (!this.#closed && listener === this.#listener) {
+      try {
+        const full = this.#owner.ready();
+        if (full !== undefined) await full;
+        const conn = await listener.accept();
+        if (this.#closed) conn.close();
+        else this.#owner.accepted(conn);
+      } catch (error) {
+        if (this.#closed || listener !== this.#listener) return;
+        this.#owner.failed(error);
+        await new Promise<void>((resume) => this.#pause = { timer: setTimeout(resume, PAUSE_MS), resume });
+      }
+    }
+  }
+
+  #resume(): void {
+    clearTimeout(this.#pause?.timer);
+    this.#pause?.resume();
+  }
+}
+
+function listen(path: string): Deno.UnixListener {
+  try {
+    return Deno.listen({ transport: "unix", path });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new IpcError("CHANNEL_RECV", `Cannot listen on socket "${path}": ${why}`, { cause: error });
+  }
+}
+
+function inode(path: string): number | null | undefined {
+  try {
+    return Deno.lstatSync(path).ino;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes a socket that this user's dead broker left behind; refuses everything else. */
+async function clearStale(path: string): Promise<void> {
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.lstatSync(path);
+  } catch {
+    return;
+  }
+  const kind = found.isSocket ? "socket" : found.isSymlink ? "symbolic link" : found.isDirectory ? "directory" : "file";
+  const whose = `a ${kind} of user ${found.uid}`;
+  if (!found.isSocket || found.uid !== Deno.uid()) {
+    throw new IpcError(
+      "FORBIDDEN",
+      `Cannot listen on "${path}": ${whose} stands there. Ask its owner to remove it, or choose another socket_dir`,
+    );
+  }
+  if (await answers(path)) {
+    throw new IpcError(
+      "FORBIDDEN",
+      `Cannot listen on "${path}": ${whose} stands there and a process listens on it. Stop that process first`,
+    );
+  }
+  Deno.removeSync(path);
+}
+
+async function answers(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.NotFound) return false;
+    // Anything else, as a full backlog, is no proof that its owner is dead.
+    return true;
+  }
+}
