@@ -52,6 +52,8 @@ export class Lock {
    */
   static async take(state_dir: string, socket_dir: string, version: string): Promise<Lock> {
     const path = lockPath(state_dir, socket_dir);
+    // The broker's own mask is for sockets: a directory made under it could not be entered.
+    const mask = Deno.umask(0o077);
     let file: Deno.FsFile;
     try {
       Deno.mkdirSync(state_dir, { recursive: true, mode: 0o700 });
@@ -65,6 +67,8 @@ export class Lock {
           cause: error,
         },
       );
+    } finally {
+      Deno.umask(mask);
     }
     for (let waited_ms = 0; !file.tryLockSync(true); waited_ms += RETRY_MS) {
       const holder = readHolder(path);

@@ -1,0 +1,153 @@
+/**
+ * What tests of the broker share: a broker of their own in a temporary directory, and a client that speaks frames one by
+ * one, so that a test can also send what no honest client would.
+ *
+ * @module
+ */
+import type { ChannelSettings, Settings } from "../config/settings.ts";
+import {
+  decodeFrame,
+  decodeWelcome,
+  encodeFrame,
+  encodeHello,
+  type Frame,
+  FRAME_TYPES,
+  FROM_BROKER,
+  type Hello,
+  PREFACE,
+  Scanner,
+  socketPath,
+  type Welcome,
+} from "../protocol/mod.ts";
+import type { Log } from "./log.ts";
+import { type Broker, startBroker } from "./mod.ts";
+
+/** A broker of a test's own. */
+export interface TestBroker extends AsyncDisposable {
+  readonly broker: Broker;
+  readonly socket_dir: string;
+  /** What it logged, one line each. */
+  readonly log: string[];
+}
+
+/** Settings as they are by default, in a directory of the test's own. */
+export function testSettings(socket_dir: string, channel: Partial<ChannelSettings> = {}): Settings {
+  return {
+    socket_dir,
+    defaults: {
+      max_message_bytes: 16 * 1024 * 1024,
+      queue_bytes: 8 * 1024 * 1024,
+      history_bytes: 1024 * 1024,
+      overflow: "block",
+      stall_timeout_ms: 5_000,
+      request_timeout_ms: 30_000,
+      ...channel,
+    },
+    dynamic_channels: true,
+    channel_idle_ms: 60_000,
+    idle_exit_ms: Infinity,
+    drain_timeout_ms: 8_000,
+    log: { level: "info", format: "text" },
+    channels: new Map(),
+  };
+}
+
+/** Starts a broker in this process. Disposing of it drains it and removes its directory. */
+export async function startTestBroker(
+  channel: Partial<ChannelSettings> = {},
+  change: (settings: Settings) => Settings = (settings) => settings,
+): Promise<TestBroker> {
+  const mask = Deno.umask();
+  const socket_dir = Deno.makeTempDirSync({ prefix: "ipc-test-" });
+  const log: string[] = [];
+  const write = (level: string): Log["info"] => (message, properties) =>
+    log.push(`${level} ${message} ${JSON.stringify(properties ?? {})}`);
+  const broker = await startBroker({
+    settings: change(testSettings(socket_dir, channel)),
+    state_dir: `${socket_dir}/state`,
+    version: "0.0.0-test",
+    log: { debug: write("debug"), info: write("info"), warning: write("warning"), error: write("error") },
+  });
+  Deno.umask(mask);
+  return {
+    broker,
+    socket_dir,
+    log,
+    async [Symbol.asyncDispose]() {
+      await broker.drain("the test is over");
+      Deno.removeSync(socket_dir, { recursive: true });
+    },
+  };
+}
+
+/** A client that sends and takes frames, and does nothing by itself. */
+export class RawClient {
+  readonly conn: Deno.UnixConn;
+  readonly scanner: Scanner = new Scanner(FROM_BROKER, 1 << 30);
+  welcome: Welcome | undefined;
+
+  private constructor(conn: Deno.UnixConn) {
+    this.conn = conn;
+  }
+
+  /** Connects and sends nothing. */
+  static async connect(socket_dir: string, channel: string): Promise<RawClient> {
+    return new RawClient(await Deno.connect({ transport: "unix", path: socketPath(socket_dir, channel) }));
+  }
+
+  /** Opens the channel through `ipcd`, connects, says HELLO and waits for WELCOME. */
+  static async join(socket_dir: string, channel: string, hello: Hello = {}): Promise<RawClient> {
+    if (channel !== "ipcd") await controlRequest(socket_dir, "open", { channel });
+    const client = await RawClient.connect(socket_dir, channel);
+    await client.send(PREFACE, encodeFrame({ type: FRAME_TYPES.HELLO, flags: 3, payload: encodeHello(hello) }));
+    const frame = await client.next();
+    if (frame?.type !== FRAME_TYPES.WELCOME) throw new Error(`no WELCOME but ${frame?.type}`);
+    client.welcome = decodeWelcome(frame.payload);
+    return client;
+  }
+
+  /** Writes all of it. */
+  async send(...pieces: Uint8Array[]): Promise<void> {
+    for (const piece of pieces) for (let at = 0; at < piece.length;) at += await this.conn.write(piece.subarray(at));
+  }
+
+  /** The next frame in memory of its own, or `undefined` at the end. */
+  async next(): Promise<Frame | undefined> {
+    while (this.scanner.next() === 0) {
+      const got = await this.conn.read(this.scanner.space());
+      if (got === null) return undefined;
+      this.scanner.filled(got);
+    }
+    const { bytes, start, frame_bytes } = this.scanner;
+    this.scanner.advance();
+    return decodeFrame(bytes.slice(start, start + frame_bytes));
+  }
+
+  /** The next frame of one type; others are passed over. */
+  async until(type: number): Promise<Frame> {
+    for (let frame; (frame = await this.next()) !== undefined;) if (frame.type === type) return frame;
+    throw new Error(`the connection ended before a frame of type ${type}`);
+  }
+
+  close(): void {
+    try {
+      this.conn.close();
+    } catch {
+      // Closed already.
+    }
+  }
+}
+
+/** Asks the broker something on `ipcd`; returns the REPLY's JSON. */
+export async function controlRequest(socket_dir: string, method: string, params: unknown = {}): Promise<unknown> {
+  const client = await RawClient.join(socket_dir, "ipcd");
+  try {
+    const payload = new TextEncoder().encode(JSON.stringify({ method, params }));
+    await client.send(encodeFrame({ type: FRAME_TYPES.REQUEST, flags: 2, id: 1, payload }));
+    const reply = await client.until(FRAME_TYPES.REPLY);
+    if (reply.aux !== 0) throw new Error(`control request failed: ${new TextDecoder().decode(reply.payload)}`);
+    return JSON.parse(new TextDecoder().decode(reply.payload));
+  } finally {
+    client.close();
+  }
+}
