@@ -34,17 +34,17 @@ check("takes imports downwards, inside a layer and in tests", {
   "client/mod.ts": 'import "../protocol/mod.ts";\n',
   "client/mod_test.ts": 'import "../daemon/mod.ts";\nimport "node:net";\nDeno.exit(await 1);\n',
   "daemon/registry.ts": EMPTY,
-  "daemon/router.ts": 'import "./registry.ts";\n',
+  "daemon/router/mod.ts": 'import "../registry.ts";\n',
   "daemon/transport/outbox.ts": 'import "../../protocol/frame.ts";\n',
-  "daemon/dialects/binary.ts": 'import "../router.ts";\nimport "../transport/outbox.ts";\n',
+  "daemon/dialects/binary.ts": 'import "../router/mod.ts";\nimport "../transport/outbox.ts";\n',
   "daemon/mod.ts": 'import "./dialects/binary.ts";\nimport "node:path";\n',
 }, []);
 
 check("names file, line, what is imported and the rule", {
   "daemon/transport/outbox.ts": EMPTY,
-  "daemon/router.ts": '// the hot path\nimport "./transport/outbox.ts";\n',
+  "daemon/router/mod.ts": '// the hot path\nimport "../transport/outbox.ts";\n',
 }, [
-  'daemon/router.ts:2: imports "./transport/outbox.ts" of daemon/transport, but daemon/router may import protocol, ',
+  'daemon/router/mod.ts:2: imports "../transport/outbox.ts" of daemon/transport, but daemon/router may import protocol, ',
 ]);
 
 check("refuses imports upwards", {
@@ -77,9 +77,9 @@ check("lets commands load the daemon only when it is needed", {
   "commands/good.ts":
     'import type { A } from "../daemon/mod.ts";\nexport const a = (): unknown => import("../daemon/mod.ts");\nexport type { A };\n',
   "commands/wrong.ts": 'import "../daemon/mod.ts";\n',
-  "commands/deep.ts": 'export const a = (): unknown => import("../daemon/router.ts");\n',
+  "commands/deep.ts": 'export const a = (): unknown => import("../daemon/router/mod.ts");\n',
   "daemon/mod.ts": "export type A = 1;\n",
-  "daemon/router.ts": EMPTY,
+  "daemon/router/mod.ts": EMPTY,
 }, ["commands/deep.ts:1: ", "commands/wrong.ts:1: "]);
 
 check("lets the daemon know only the types of config", {
@@ -116,11 +116,11 @@ check("keeps Deno, waiting and clocks out of protocol", {
 }, ["a.ts:3: ", "a.ts:4: ", "a.ts:5: ", "a.ts:6: ", "a.ts:8: "]);
 
 check("keeps waiting out of the router and the daemon's data", {
-  "daemon/router_requests.ts": "export const a = 1;\nawait a;\n",
+  "daemon/router/requests.ts": "export const a = 1;\nawait a;\n",
   "daemon/router/events.ts": "for await (const a of []) a;\n",
-  "daemon/history.ts": "export const a = Promise.resolve();\n",
+  "daemon/history.ts": "export const a = async () => {};\n",
   "daemon/mod.ts": "await 1;\n",
-}, ["daemon/history.ts:1: ", "daemon/router/events.ts:1: ", "daemon/router_requests.ts:2: "]);
+}, ["daemon/history.ts:1: ", "daemon/router/events.ts:1: ", "daemon/router/requests.ts:2: "]);
 
 check("lets only cli.ts end the process", {
   "cli.ts": "Deno.exit(0);\n",
