@@ -190,9 +190,15 @@ export function decodePresence(payload: Uint8Array): Presence {
   return presence;
 }
 
-/** The body of ERROR, of BYE and of a REPLY with flag ERROR. */
+/** The body of ERROR, of BYE and of a REPLY with flag ERROR. `data` is left out if a body cannot hold it. */
 export function encodeError(error: IpcError): Uint8Array<ArrayBuffer> {
-  return encodeBody({ code: error.code, message: error.message, data: error.data as Plain });
+  const { code, message } = error;
+  try {
+    return encodeBody({ code, message, data: error.data as Plain });
+  } catch {
+    // A handler may attach what it likes, itself included; that must not cost the requester the error.
+    return encodeBody({ code, message });
+  }
 }
 
 /** Reads the body of ERROR, BYE or an error REPLY. One that cannot be read becomes a PROTOCOL error, not an exception. */
@@ -240,7 +246,8 @@ interface Types {
 function optional<T extends keyof Types>(body: Body, key: string, type: T): Types[T] | undefined {
   const value = body.get(key);
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== type) throw wrong(key, `a ${type}`);
+  const actual: string = typeof value;
+  if (actual !== type) throw wrong(key, `a ${type}`);
   return value as Types[T];
 }
 

@@ -52,7 +52,8 @@ export function channelGlob(glob: string): (name: string) => boolean {
       if (parts.at(-1) !== ANY) parts.push(ANY);
     } else if (character === "?") parts.push(() => true);
     else if (character === "[") {
-      const end = glob.indexOf("]", at + 2);
+      // A "]" right behind the beginning stands for itself.
+      const end = glob.indexOf("]", at + (isNegation(glob[at + 1]) ? 3 : 2));
       if (end < 0) throw new IpcError("CHANNEL_NAME", `glob ${JSON.stringify(glob)} has a "[" without its "]"`);
       parts.push(set(glob.slice(at + 1, end)));
       at = end;
@@ -69,7 +70,7 @@ export function isGlob(text: string): boolean {
 const ANY = (): "any" => "any";
 
 function set(inside: string): (character: string) => boolean {
-  const negated = inside[0] === "!" || inside[0] === "^";
+  const negated = isNegation(inside[0]);
   const items = negated ? inside.slice(1) : inside;
   return (character) => {
     for (let at = 0; at < items.length; at++) {
@@ -80,6 +81,10 @@ function set(inside: string): (character: string) => boolean {
     }
     return negated;
   };
+}
+
+function isNegation(character: string | undefined): boolean {
+  return character === "!" || character === "^";
 }
 
 /** Goes back to the last `*` only, so it takes at most name x glob steps whatever the glob. */

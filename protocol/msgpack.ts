@@ -27,6 +27,7 @@ export type Plain = undefined | null | boolean | number | string | Uint8Array | 
  * Writes a map.
  *
  * @throws {RangeError} If a value nests deeper than 64.
+ * @throws {TypeError} If a value is a function, bigint or symbol, or a Map's key is no text.
  *
  * @example
  * ```ts
@@ -63,6 +64,7 @@ function write(output: Output, value: Plain, depth: number): void {
   else if (typeof value === "number") writeNumber(output, value);
   else if (typeof value === "string") output.text(value);
   else if (value instanceof Uint8Array) output.binary(value);
+  else if (typeof value !== "object") throw new TypeError(`Cannot write a ${typeof value} into a body`);
   else if (Array.isArray(value)) {
     output.array(value.length);
     for (const item of value) write(output, item, depth + 1);
@@ -72,6 +74,7 @@ function write(output: Output, value: Plain, depth: number): void {
     );
     output.map(entries.length);
     for (const [key, item] of entries) {
+      if (typeof key !== "string") throw new TypeError(`Cannot write a body whose key is a ${typeof key}`);
       output.text(key);
       write(output, item as Plain, depth + 1);
     }
