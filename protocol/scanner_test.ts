@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { checkRandomly } from "../tests/random.ts";
-import { ERROR_CODES, IpcError } from "./errors.ts";
+import { type ERROR_CODES, IpcError } from "./errors.ts";
 import {
   encodeFrame,
   FLAGS,
