@@ -1,82 +1,295 @@
-/** Skeleton, being replaced: the shape of the channel. */
-import type { IpcError } from "../protocol/errors.ts";
-import type { Presence } from "../protocol/bodies.ts";
+/**
+ * A channel, as a program uses it.
+ *
+ * @module
+ */
+import type { Overflow, Presence } from "../protocol/bodies.ts";
+import { checkChannelName } from "../protocol/channel_name.ts";
+import { IpcError } from "../protocol/errors.ts";
+import { FLAGS, FRAME_TYPES } from "../protocol/frame.ts";
+import { control } from "./control.ts";
 import type { Disposer } from "./disposer.ts";
+import type { Handler } from "./handlers.ts";
+import { Answer, ReplyStream, valueOf } from "./invocation.ts";
 import type { Message } from "./message.ts";
 import type { GapNotice } from "./notice.ts";
+import type {
+  Acknowledgement,
+  BroadcastOptions,
+  ConnectOptions,
+  HandleOptions,
+  InvokeOptions,
+  ListenOptions,
+  StreamOptions,
+} from "./options.ts";
 import type { Reply } from "./reply.ts";
-import type * as o from "./options.ts";
+import { Session } from "./session.ts";
+import { socketDirectory } from "./socket_dir.ts";
 
-export interface IncomingRequest {
-  readonly channel: string;
-  readonly data: unknown;
-  readonly source: number;
-  readonly headers: ReadonlyMap<string, unknown>;
-  readonly encoding: number;
-  /** Aborted when the requester cancels, the deadline passes or the connection breaks. */
-  readonly signal: AbortSignal;
-  /** Exit status that the final reply carries, 0..255. */
-  status: number;
-  /** Sends a part before the final reply; resolves when there is room for more. */
-  write(data: unknown, headers?: o.BroadcastOptions["headers"]): Promise<void>;
-  /** Sends a part marked {stream: "stderr"}. */
-  writeError(data: unknown): Promise<void>;
-}
-export type Handler = (request: IncomingRequest) => unknown;
-
+/** What the broker says about one of its clients. What it counts is since the client connected. */
 export interface ClientInfo {
   client: number;
   channel: string;
   name: string;
-  pid?: number;
+  /** As it said itself. */
+  pid: number | null;
   listen: boolean;
   handle: boolean;
   presence: boolean;
-  overflow: string;
+  overflow: Overflow;
   connected_ms: number;
   events_in: number;
   events_out: number;
   bytes_in: number;
   bytes_out: number;
   queued_bytes: number;
+  /** Requests of its own that are not answered yet. */
   requests_open: number;
+  /** Requests of others that it works on. */
+  serving: number;
   dialect: string;
 }
 
-export interface Channel extends AsyncDisposable {
-  readonly name: string;
-  readonly client: number;
-  readonly epoch: string;
-  readonly seq: number;
-  readonly connected: boolean;
-  readonly message_bytes_max: number;
-  /** Resolves when the channel is closed for good: with the error that ended it, or undefined after close(). */
-  readonly closed: Promise<IpcError | undefined>;
-  broadcast(data: unknown, options: o.BroadcastOptions & { ack: true }): Promise<o.Acknowledgement>;
-  broadcast(data: unknown, options?: o.BroadcastOptions): Promise<void>;
-  /** Whole EVENT frames, whose memory belongs to the channel from now on. Resolves when there is room for more. */
-  broadcastFrames(frames: Uint8Array<ArrayBuffer>, count: number): Promise<void>;
-  listen(callback: (message: Message) => unknown, options?: o.ListenOptions): Disposer;
-  /** bytes: whole EVENT frames, valid until the callback returns (or its promise resolves). With a notice: empty. */
-  listenRuns(callback: (bytes: Uint8Array<ArrayBuffer>, notice?: GapNotice) => unknown): Disposer;
-  events(options?: o.ListenOptions): AsyncIterableIterator<Message>;
-  handle(handler: Handler, options?: o.HandleOptions): Disposer;
-  invoke(data: unknown, options: o.InvokeOptions & { all: true }): Promise<Reply[]>;
-  invoke(data: unknown, options?: o.InvokeOptions): Promise<unknown>;
-  invokeStream(data: unknown, options?: o.StreamOptions): AsyncIterableIterator<Reply>;
-  presence(callback: (presence: Presence) => void): Disposer;
-  clients(): Promise<ClientInfo[]>;
-  flush(): Promise<void>;
-  close(): Promise<void>;
+/**
+ * Connects to a channel. The broker opens it if it is not there yet.
+ *
+ * @param channel Its name: 1 to 64 letters, digits, `_`, `.` or `-`.
+ * @param options Where the broker is, and how this client wants to be treated.
+ * @throws {IpcError} CHANNEL_NOT_FOUND if no broker runs or it may not open the channel, FORBIDDEN if the socket belongs
+ *   to somebody else, CHANNEL_NAME, TIMEOUT, CANCELLED, or what the broker answered.
+ *
+ * @example
+ * ```ts no-run
+ * import { connect } from "./mod.ts";
+ *
+ * await using deploys = await connect("deploys");
+ * deploys.listen((message) => console.log(message.data));
+ * await deploys.broadcast({ rev: "a1b2" });
+ * ```
+ */
+export async function connect(channel: string, options: ConnectOptions = {}): Promise<Channel> {
+  const session = new Session(checkChannelName(channel), socketDirectory(options.socket_dir), options);
+  await session.open();
+  return new Channel(session);
 }
-export function connect(_channel: string, _options: o.ConnectOptions = {}): Promise<Channel> {
-  return Promise.reject(new Error("Cannot connect: the client library is being written"));
-}
-/** One request to the broker itself. */
-export function control(
-  _method: string,
-  _params: Record<string, unknown> = {},
-  _options: o.BrokerOptions & { timeout_ms?: number } = {},
-): Promise<unknown> {
-  return Promise.reject(new Error("Cannot connect: the client library is being written"));
+
+/** A connection to a channel, which mends itself. {@linkcode connect} makes one. */
+export class Channel implements AsyncDisposable {
+  readonly #session: Session;
+
+  /** @internal */
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** The channel's name. */
+  get name(): string {
+    return this.#session.name;
+  }
+
+  /** This client's id. Another one after each connection. */
+  get client(): number {
+    return this.#session.welcome.client;
+  }
+
+  /** Changes when the channel's sequence starts again, as it does with a new broker. */
+  get epoch(): string {
+    return this.#session.epoch;
+  }
+
+  /** Sequence number of the last event received; of one that does not listen, the channel's when it connected. */
+  get seq(): number {
+    return this.#session.position?.seq ?? this.#session.welcome.seq;
+  }
+
+  /** Whether there is a connection at this moment. */
+  get connected(): boolean {
+    return this.#session.connected;
+  }
+
+  /** Limit of a payload, as the broker announced it. */
+  get message_bytes_max(): number {
+    return this.#session.welcome.max_message;
+  }
+
+  /** Resolves when the channel has ended: with the error that ended it, or `undefined` after {@linkcode close}. */
+  get closed(): Promise<IpcError | undefined> {
+    return this.#session.closed;
+  }
+
+  /**
+   * Sends an event to all listeners of the channel.
+   *
+   * @param data A `Uint8Array` goes as bytes, a string as text, what JSON can say as JSON, and anything else that
+   *   structured clone can hold (Map, Date, BigInt, cycles, ...) as that.
+   * @param options Whom it is for, and whether to wait for the broker's word.
+   * @returns Resolves when it has been taken in: at once unless `queue_bytes` wait to be sent. From then on the data may
+   *   be changed. With `ack`, when the broker has queued it for so many listeners.
+   * @throws {IpcError} TOO_LARGE, SERIALIZATION, CHANNEL_SEND if the channel is closed; with `ack` also CHANNEL_SEND if
+   *   the connection broke before the answer, CLIENT_NOT_FOUND or FORBIDDEN. Without it {@linkcode flush} tells of the
+   *   former, a notice of the latter two.
+   */
+  broadcast(data: unknown, options: BroadcastOptions & { ack: true }): Promise<Acknowledgement>;
+  broadcast(data: unknown, options?: BroadcastOptions): Promise<void>;
+  broadcast(data: unknown, options?: BroadcastOptions): Promise<Acknowledgement | void> {
+    const session = this.#session;
+    if (session.refusal !== undefined) return Promise.reject(this.#refusal());
+    if (options === undefined) {
+      session.confirmations.mark();
+      return session.outgoing.send(FRAME_TYPES.EVENT, 0, 0, 0, 0, undefined, data);
+    }
+    const flags = options.retain === true ? FLAGS.RETAIN : 0;
+    if (options.ack === true) {
+      session.room();
+      return session.confirmations.broadcast(data, flags, options);
+    }
+    return session.outgoing.send(FRAME_TYPES.EVENT, flags, options.to ?? 0, 0, 0, options.headers, data);
+  }
+
+  /**
+   * Sends events that are frames already, for programs that make many of them at once.
+   *
+   * @param frames Whole EVENT frames as `encodeFrame` writes them, without a target or an id, none over
+   *   {@linkcode message_bytes_max}. The memory is the channel's from now on.
+   * @param count How many they are.
+   * @returns Resolves when there is room for more.
+   */
+  broadcastFrames(frames: Uint8Array<ArrayBuffer>, count: number): Promise<void> {
+    const session = this.#session;
+    if (session.refusal !== undefined) return Promise.reject(this.#refusal());
+    session.confirmations.mark();
+    return session.sender.sendEvents(frames, count);
+  }
+
+  /**
+   * Gives every event to a callback, in order, one at a time: if it returns a promise, the next one waits for that.
+   *
+   * The broker knows about it when {@linkcode flush} resolves.
+   *
+   * @param callback What it throws is reported as an uncaught error, like that of an event listener.
+   * @returns Ends it.
+   */
+  listen(callback: (message: Message) => unknown, options: ListenOptions = {}): Disposer {
+    return this.#session.listeners.add({ message: callback, gap: options.ongap });
+  }
+
+  /**
+   * Gives events to a callback as they came, many frames in one piece of memory. The memory is the callback's until it
+   * returns, or until the promise that it returns is settled.
+   *
+   * @param callback With a notice, the bytes are empty.
+   * @returns Ends it.
+   */
+  listenRuns(callback: (frames: Uint8Array<ArrayBuffer>, notice?: GapNotice) => unknown): Disposer {
+    return this.#session.listeners.add({ run: callback });
+  }
+
+  /**
+   * The events as an async iterator. They gather from now on; it ends with the channel, and with its error if it had one.
+   */
+  events(options: ListenOptions = {}): AsyncIterableIterator<Message> & AsyncDisposable {
+    return this.#session.listeners.events(options.ongap);
+  }
+
+  /**
+   * Answers the requests that come to this client. They run concurrently.
+   *
+   * @param handler What it returns is the reply. If that is an async iterable, each item is a part of the reply, sent as
+   *   it comes; what a generator returns is the last. What it throws becomes an error: an {@linkcode IpcError} keeps its
+   *   code, anything else is HANDLER_ERROR.
+   * @returns Ends it. Requests that run already are still answered.
+   * @throws {Error} If this channel has a handler already.
+   */
+  handle(handler: Handler, options: HandleOptions = {}): Disposer {
+    return this.#session.handlers.set(handler, options);
+  }
+
+  /**
+   * Asks whoever handles the channel, and waits for the reply.
+   *
+   * @param data As for {@linkcode broadcast}.
+   * @returns The reply's data; if it was streamed, the array of its parts. With `all`, one {@linkcode Reply} per handler,
+   *   which has an `error` if that one failed.
+   * @throws {IpcError} NO_HANDLER, HANDLER_GONE, HANDLER_ERROR or what the handler threw, TIMEOUT, CANCELLED, OVERLOADED;
+   *   CHANNEL_RECV if the connection broke before the reply: whether it was handled is not known then.
+   */
+  invoke(data: unknown, options: InvokeOptions & { all: true }): Promise<Reply[]>;
+  invoke(data: unknown, options?: InvokeOptions): Promise<unknown>;
+  async invoke(data: unknown, options: InvokeOptions = {}): Promise<unknown> {
+    const session = this.#session;
+    if (session.refusal !== undefined) throw this.#refusal();
+    const replies = await new Promise<Reply[]>((resolve, reject) => {
+      session.requests.ask(data, options, new Answer(resolve, reject));
+      session.room();
+    });
+    return options.all === true ? replies : valueOf(replies);
+  }
+
+  /**
+   * Asks, and gives the parts of the reply as they come. Leaving the loop cancels the request.
+   *
+   * @returns Parts; the last one has `more: false` and the status. One that is empty and says only that it is the last
+   *   is left out.
+   * @throws {IpcError} From the loop, as {@linkcode invoke}. A status that is not 0 is not an error here.
+   */
+  invokeStream(data: unknown, options: StreamOptions = {}): AsyncIterableIterator<Reply> & AsyncDisposable {
+    const session = this.#session;
+    const stream = new ReplyStream(session.queue_bytes, () => session.room());
+    if (session.refusal !== undefined) stream.fail(this.#refusal());
+    else {
+      const id = session.requests.ask(data, options, stream);
+      stream.cancel = (error) => session.requests.cancel(id, error);
+      session.room();
+    }
+    return stream;
+  }
+
+  /**
+   * Tells who is on the channel, and from then on who comes, goes or changes roles. When the connection breaks everybody
+   * leaves, and comes again with the next one.
+   *
+   * @returns Ends it.
+   */
+  presence(callback: (presence: Presence) => void): Disposer {
+    return this.#session.members.add(callback);
+  }
+
+  /** Asks the broker who is on the channel. */
+  async clients(): Promise<ClientInfo[]> {
+    const { name: channel, socket_dir, options } = this.#session;
+    return await control("clients", { channel }, { ...options, socket_dir, signal: undefined }) as ClientInfo[];
+  }
+
+  /**
+   * Resolves when the broker has everything that was sent before.
+   *
+   * @throws {IpcError} CHANNEL_SEND if a connection broke since the last flush with events on the way, saying how many
+   *   may not have arrived. Each is reported once: the next flush is about what was sent since.
+   */
+  flush(): Promise<void> {
+    const session = this.#session;
+    if (session.refusal !== undefined) return Promise.reject(this.#refusal());
+    session.room();
+    return session.confirmations.flush();
+  }
+
+  /**
+   * Sends what waits, says goodbye and closes. Everything that is still open ends: iterators are done, requests fail with
+   * CANCELLED, handlers' signals are aborted.
+   *
+   * @throws {IpcError} CHANNEL_SEND if events may not have arrived. The channel is closed nevertheless.
+   */
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  /** {@linkcode close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #refusal(): IpcError {
+    const cause = this.#session.refusal!;
+    return new IpcError("CHANNEL_SEND", `Cannot send on channel "${this.name}": ${cause.message}`, { cause });
+  }
 }

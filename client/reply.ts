@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { IpcError } from "../protocol/errors.ts";
 import type { Encoding } from "../protocol/frame.ts";
 
 /** A reply, or one part of a streamed one. */
@@ -19,4 +20,6 @@ export interface Reply {
   encoding: Encoding;
   /** Whether further parts follow. */
   more: boolean;
+  /** With `all`: what this handler answered instead. */
+  error?: IpcError;
 }

@@ -1,0 +1,128 @@
+/**
+ * Asks the broker itself, on its own channel `ipcd`.
+ *
+ * @module
+ */
+import { decodeError, type Hello } from "../protocol/bodies.ts";
+import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
+import { IpcError } from "../protocol/errors.ts";
+import { encodeFrame, type Encoding, ENCODINGS, FLAGS, FRAME_TYPES } from "../protocol/frame.ts";
+import { decodePayload } from "../protocol/payload.ts";
+import { socketPath } from "../protocol/socket_path.ts";
+import { type Link, openLink, writeAll } from "./link.ts";
+import type { BrokerOptions } from "./options.ts";
+import { type Deadline, deadline } from "./pause.ts";
+import { socketDirectory } from "./socket_dir.ts";
+
+/** How long connecting may take unless the caller says otherwise. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+const CONTROL_TIMEOUT_MS = 10_000;
+const REQUEST_ID = 1;
+
+/** Options of {@linkcode control}. */
+export interface ControlOptions extends BrokerOptions {
+  /** How long the answer may take, connecting included. Default 10000. */
+  timeout_ms?: number | undefined;
+}
+
+/**
+ * Asks the broker one question on a connection of its own.
+ *
+ * @param method One of the control channel's: "channels", "channel", "clients", "stats", "ping", ...
+ * @param params What it takes.
+ * @param options Where the broker is.
+ * @returns The answer.
+ * @throws {IpcError} CHANNEL_NOT_FOUND if no broker runs there, else what the broker answered.
+ *
+ * @example
+ * ```ts
+ * import { control, IpcError } from "./mod.ts";
+ *
+ * const socket_dir = await Deno.makeTempDir();
+ * const error = await control("ping", {}, { socket_dir }).catch((error) => error);
+ * await Deno.remove(socket_dir);
+ * if (!(error instanceof IpcError) || error.reason !== "CHANNEL_NOT_FOUND") throw new Error("a broker answered?");
+ * ```
+ */
+export async function control(
+  method: string,
+  params: Record<string, unknown> = {},
+  options: ControlOptions = {},
+): Promise<unknown> {
+  const limit = deadline(options.timeout_ms ?? CONTROL_TIMEOUT_MS, `ask the broker for "${method}"`, options.signal);
+  try {
+    return await askBroker(method, params, socketDirectory(options.socket_dir), options, limit.signal);
+  } finally {
+    limit.clear();
+  }
+}
+
+/** {@linkcode control} within a deadline that is already running. */
+export async function askBroker(
+  method: string,
+  params: Record<string, unknown>,
+  socket_dir: string,
+  options: BrokerOptions,
+  signal: Deadline["signal"],
+): Promise<unknown> {
+  const hello = {
+    name: options.name ?? "",
+    pid: Deno.pid,
+    ...(options.token === undefined ? {} : { token: options.token }),
+  };
+  const link = await openLink(socketPath(socket_dir, CONTROL_CHANNEL), hello, options.broker_uid, signal);
+  if (link === undefined) throw noBroker(socket_dir);
+  const abort = (): void => link.conn.close();
+  signal.addEventListener("abort", abort);
+  try {
+    const payload = new TextEncoder().encode(JSON.stringify({ method, params }));
+    await writeAll(
+      link.conn,
+      encodeFrame({ type: FRAME_TYPES.REQUEST, flags: ENCODINGS.JSON, id: REQUEST_ID, payload }),
+    );
+    return await readReply(link);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof IpcError) throw error;
+    throw new IpcError("CHANNEL_RECV", `Cannot ask the broker for "${method}": ${(error as Error).message}`, {
+      cause: error,
+    });
+  } finally {
+    signal.removeEventListener("abort", abort);
+    if (!signal.aborted) link.conn.close();
+  }
+}
+
+async function readReply({ conn, scanner }: Link): Promise<unknown> {
+  for (;;) {
+    const type = scanner.next();
+    if (type === 0) {
+      const got = await conn.read(scanner.space());
+      if (got === null) throw new IpcError("CHANNEL_RECV", "the broker hung up instead of answering");
+      scanner.filled(got);
+      continue;
+    }
+    const frame = scanner.frame();
+    scanner.advance();
+    if (type === FRAME_TYPES.BYE) throw decodeError(frame.payload);
+    if (type !== FRAME_TYPES.REPLY || frame.id !== REQUEST_ID) continue;
+    if ((frame.flags & FLAGS.ERROR) !== 0) throw decodeError(frame.payload);
+    return decodePayload((frame.flags & FLAGS.ENCODING) as Encoding, frame.payload);
+  }
+}
+
+/** The part of HELLO that says who this is. */
+export function introduction(options: BrokerOptions): Hello {
+  const hello: Hello = { pid: Deno.pid };
+  if (options.name !== undefined) hello.name = options.name;
+  if (options.token !== undefined) hello.token = options.token;
+  return hello;
+}
+
+/** What to say where even the control channel is missing. */
+export function noBroker(socket_dir: string): IpcError {
+  return new IpcError(
+    "CHANNEL_NOT_FOUND",
+    `no broker is running for socket directory ${JSON.stringify(socket_dir)}: start one with "ipc daemon start"`,
+  );
+}

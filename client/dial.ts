@@ -1,0 +1,59 @@
+/**
+ * Finds a channel's socket and connects to it, asking the broker to open the channel if it has none.
+ *
+ * @module
+ */
+import type { Hello } from "../protocol/bodies.ts";
+import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
+import { IpcError } from "../protocol/errors.ts";
+import { socketPath } from "../protocol/socket_path.ts";
+import { askBroker, CONNECT_TIMEOUT_MS, noBroker } from "./control.ts";
+import { type Link, openLink } from "./link.ts";
+import type { ConnectOptions } from "./options.ts";
+import { deadline, pause } from "./pause.ts";
+
+/** The broker takes a limited number of handshakes at a time; one that has too many says OVERLOADED. */
+const OVERLOADED_PAUSE_MS = 50;
+
+/**
+ * @param hello What to say to the broker.
+ * @param signal Gives up, besides `options.signal`.
+ * @throws {IpcError} CHANNEL_NOT_FOUND if there is no broker or it may not open the channel, FORBIDDEN for a socket of
+ *   somebody else, TIMEOUT, CANCELLED, or what the broker answered.
+ */
+export async function dial(
+  channel: string,
+  socket_dir: string,
+  hello: Hello,
+  options: ConnectOptions,
+  signal: AbortSignal | undefined,
+): Promise<Link> {
+  const path = socketPath(socket_dir, channel);
+  const limit = deadline(options.connect_timeout_ms ?? CONNECT_TIMEOUT_MS, `connect to channel "${channel}"`, signal);
+  try {
+    for (let opened = false;;) {
+      const link = await patiently(() => openLink(path, hello, options.broker_uid, limit.signal), limit.signal);
+      if (link !== undefined) return link;
+      if (channel === CONTROL_CHANNEL) throw noBroker(socket_dir);
+      if (opened || options.open === false) {
+        throw new IpcError("CHANNEL_NOT_FOUND", `Cannot connect to channel "${channel}": nobody listens on "${path}"`);
+      }
+      await patiently(() => askBroker("open", { channel }, socket_dir, options, limit.signal), limit.signal);
+      opened = true;
+    }
+  } finally {
+    limit.clear();
+  }
+}
+
+async function patiently<T>(step: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof IpcError) || error.reason !== "OVERLOADED") throw error;
+      await pause(OVERLOADED_PAUSE_MS * (1 + Math.random()), signal);
+      signal.throwIfAborted();
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Opens a channel's socket, and makes sure first whose it is.
+ *
+ * Sockets stand in a directory that everybody may write to. Whoever puts a socket there under a channel's name before
+ * the broker does would be told everything, tokens included. So the path is looked at before and after connecting: it
+ * has to be a socket (not a link to one), owned by root, by this user or by the user that the caller named, and the same
+ * inode both times, so that nobody swapped it in between. Until that is known, nothing is sent.
+ *
+ * @module
+ */
+import { IpcError } from "../protocol/errors.ts";
+import { pause } from "./pause.ts";
+
+/** A socket can be replaced while we look at it when its broker is restarted; not this often. */
+const LOOKS_MAX = 5;
+/** How long to wait for a broker whose queue of new connections is full. */
+const BACKLOG_PAUSE_MS = 20;
+
+/**
+ * @param path The socket.
+ * @param broker_uid User id of the broker, besides root and this user.
+ * @param signal Gives up waiting for a broker that is too busy to accept.
+ * @returns `undefined` if there is no socket, or nobody listens on it.
+ * @throws {IpcError} FORBIDDEN if it belongs to somebody else, is no socket, or may not be opened.
+ */
+export async function openSocket(
+  path: string,
+  broker_uid: number | undefined,
+  signal: AbortSignal,
+): Promise<Deno.Conn | undefined> {
+  for (let looks = 0; looks < LOOKS_MAX;) {
+    const before = look(path);
+    if (before === undefined) return undefined;
+    checkOwner(path, before, broker_uid);
+    let conn: Deno.Conn;
+    try {
+      conn = await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      if (error instanceof Deno.errors.WouldBlock) {
+        await pause(BACKLOG_PAUSE_MS, signal);
+        signal.throwIfAborted();
+        continue;
+      }
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return undefined;
+      throw denied(path, error);
+    }
+    let after: Deno.FileInfo | undefined;
+    try {
+      after = look(path);
+      if (after !== undefined) checkOwner(path, after, broker_uid);
+    } catch (error) {
+      conn.close();
+      throw error;
+    }
+    if (after !== undefined && after.ino === before.ino && after.dev === before.dev) return conn;
+    conn.close();
+    looks++;
+  }
+  throw new IpcError(
+    "FORBIDDEN",
+    `Cannot use socket ${JSON.stringify(path)}: it was replaced ${LOOKS_MAX} times while connecting. ` +
+      "Find out which program does that before sending anything there",
+  );
+}
+
+function look(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw denied(path, error);
+  }
+}
+
+function checkOwner(path: string, info: Deno.FileInfo, broker_uid: number | undefined): void {
+  if (Deno.build.os === "windows") return; // files there have no user id; the directory's access list decides
+  if (!info.isSocket) {
+    const what = info.isSymlink ? "a symbolic link" : info.isDirectory ? "a directory" : "a file";
+    throw new IpcError(
+      "FORBIDDEN",
+      `Cannot use ${JSON.stringify(path)}: it is ${what} of user ${info.uid}, not a socket. ` +
+        "Remove it, or choose another channel or socket_dir",
+    );
+  }
+  if (info.uid === 0 || info.uid === broker_uid) return;
+  const { uid, hint } = thisUser();
+  if (uid !== undefined && info.uid === uid) return;
+  throw new IpcError(
+    "FORBIDDEN",
+    `Cannot trust socket ${JSON.stringify(path)}: it belongs to user ${info.uid}, not to root or this user${
+      uid === undefined ? "" : ` (${uid})`
+    }. Nothing was sent. If that user runs the broker, say so with broker_uid: ${info.uid}; else choose another ` +
+      `socket_dir${hint}`,
+  );
+}
+
+function thisUser(): { uid: number | undefined; hint: string } {
+  try {
+    return { uid: Deno.uid() ?? undefined, hint: "" };
+  } catch {
+    return { uid: undefined, hint: ". (Who this user is could not be found out: that takes --allow-sys=uid)" };
+  }
+}
+
+function denied(path: string, cause: unknown): IpcError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const hint = cause instanceof Deno.errors.NotCapable
+    ? "A client needs --allow-read, --allow-write and --allow-net for it"
+    : "Ask its owner for access, or choose another socket_dir";
+  return new IpcError("FORBIDDEN", `Cannot open socket ${JSON.stringify(path)}: ${message}. ${hint}`, { cause });
+}
