@@ -8,7 +8,8 @@
 import fc from "fast-check";
 
 const given = Deno.env.get("IPC_TEST_SEED");
-const seed = given === undefined ? crypto.getRandomValues(new Int32Array(1))[0]! : Number(given);
+/** The seed of this run. */
+export const seed: number = given === undefined ? crypto.getRandomValues(new Int32Array(1))[0]! : Number(given);
 
 /**
  * Looks for an input for which a property does not hold.

@@ -9,8 +9,9 @@
  *
  * The limit counts bytes from when they are queued until the kernel has taken them. Events are admitted by the router
  * before they are queued (`fits`), or the oldest are dropped for them (`dropOldest`), which leaves a GAP frame in their
- * place. Frames of the other kind are few and small, or were admitted as well; past `limit_bytes + 1 MiB` the receiver
- * is given up on.
+ * place. Frames of the other kind are few and small, or were admitted as well; when those that did not fit come to 1 MiB
+ * the receiver is given up on. What they are over the limit by is counted, not what the queue is: one message larger
+ * than the limit, or a long history, is no fault of the receiver's.
  *
  * Cost: queueing a run next to the last one is 6 comparisons and 4 additions; a write costs a promise.
  *
@@ -70,6 +71,8 @@ export class Outbox {
   #tail_used = 0;
   #tail_size = TAIL_BYTES_MIN;
   #gather: Uint8Array<ArrayBuffer> | undefined;
+  /** By how much frames that nobody can refuse have gone over the limit since the queue was last below it. */
+  #over_bytes = 0;
   #writing = false;
   #sealed = false;
   #closed = false;
@@ -91,7 +94,11 @@ export class Outbox {
     if (this.#sealed) return;
     this.queued_bytes += end - start;
     const last = this.#entries.length > this.#head ? this.#entries[this.#entries.length - 1]! : undefined;
-    if (last !== undefined && last.bytes === bytes && last.end === start && last.count > 0) {
+    // Next to each other in memory is not yet next in sequence: what this client did not get may stand elsewhere.
+    if (
+      last !== undefined && last.bytes === bytes && last.end === start && last.count > 0 &&
+      last.first + last.count === first
+    ) {
       last.end = end;
       last.count += count;
     } else this.#entries.push({ bytes, start, end, first, count, last: 0 });
@@ -101,7 +108,7 @@ export class Outbox {
   /** Queues a frame, or several, for this client alone. The bytes are copied unless they are many. */
   pushFrames(bytes: Uint8Array<ArrayBuffer>, start = 0, end = bytes.length): void {
     if (this.#sealed) return;
-    const length = end - start;
+    const length = end - start, fits = this.fits(length);
     this.queued_bytes += length;
     if (length >= SMALL_BYTES) {
       this.#entries.push({ bytes: bytes.slice(start, end), start: 0, end: length, first: 0, count: 0, last: 0 });
@@ -119,8 +126,9 @@ export class Outbox {
       if (last !== undefined && last.bytes === tail && last.count === 0) last.end = at + length;
       else this.#entries.push({ bytes: tail, start: at, end: at + length, first: 0, count: 0, last: 0 });
     }
-    if (this.queued_bytes > this.limit_bytes + RESERVE_BYTES && this.#entries.length - this.#head > 1) {
-      this.#owner.lost(new Error("queue is full"));
+    if (!fits) {
+      this.#over_bytes += Math.min(length, this.queued_bytes - this.limit_bytes);
+      if (this.#over_bytes > RESERVE_BYTES) this.#owner.lost(new Error("queue is full"));
     }
     if (!this.#writing) this.#start();
   }
@@ -161,6 +169,7 @@ export class Outbox {
       this.queued_bytes -= this.#entries[at]!.end - this.#entries[at]!.start;
     }
     this.#entries.length = this.#head = 0;
+    this.#over_bytes = 0;
   }
 
   /** Takes nothing more; what it has is still written. */
@@ -202,6 +211,7 @@ export class Outbox {
         this.writes++;
         this.written_bytes += took;
         this.queued_bytes -= took;
+        if (this.queued_bytes <= this.limit_bytes) this.#over_bytes = 0;
         this.#owner.room();
       }
     }

@@ -1,0 +1,368 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { seed } from "../../tests/random.ts";
+import { decodeGap } from "../../protocol/bodies.ts";
+import { decodeFrame, encodeFrame, type Frame, FRAME_TYPES, FROM_BROKER } from "../../protocol/frame.ts";
+import { Scanner } from "../../protocol/scanner.ts";
+import { Outbox, type OutboxOwner, type Sink } from "./outbox.ts";
+
+const MIB = 1024 * 1024;
+
+/** Takes bytes when it is told to, and only as many. */
+class SlowSink implements Sink {
+  readonly taken: number[] = [];
+  /** Sizes of what was offered, one for each call. */
+  readonly offered: number[] = [];
+  #allowed = 0;
+  #waiting: { bytes: Uint8Array; resolve: (took: number) => void; reject: (error: Error) => void } | undefined;
+
+  write(bytes: Uint8Array): Promise<number> {
+    assert(this.#waiting === undefined, "two writes at a time");
+    this.offered.push(bytes.length);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { bytes, resolve, reject };
+      this.#serve();
+    });
+  }
+
+  /** Lets so many bytes more through, and everything that follows from that happen. */
+  async allow(bytes: number): Promise<void> {
+    this.#allowed += bytes;
+    this.#serve();
+    await settled();
+  }
+
+  async fail(error: Error): Promise<void> {
+    this.#waiting?.reject(error);
+    this.#waiting = undefined;
+    await settled();
+  }
+
+  get frames(): Frame[] {
+    return split(this.taken);
+  }
+
+  #serve(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined || this.#allowed === 0) return;
+    const took = Math.min(this.#allowed, waiting.bytes.length);
+    this.#allowed -= took;
+    for (const byte of waiting.bytes.subarray(0, took)) this.taken.push(byte);
+    this.#waiting = undefined;
+    waiting.resolve(took);
+  }
+}
+
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function split(bytes: number[]): Frame[] {
+  const scanner = new Scanner(FROM_BROKER, 1 << 30), frames: Frame[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const space = scanner.space(), piece = bytes.slice(at, at + space.length);
+    space.set(piece);
+    scanner.filled(piece.length);
+    at += piece.length;
+    for (; scanner.next() !== 0; scanner.advance()) {
+      const whole = scanner.bytes.slice(scanner.start, scanner.start + scanner.frame_bytes);
+      frames.push(decodeFrame(whole));
+    }
+  }
+  assert.equal(scanner.start, scanner.end, "a frame was cut");
+  return frames;
+}
+
+function setup(limit_bytes = 8 * MIB, owner: Partial<OutboxOwner> = {}) {
+  const sink = new SlowSink(), lost: unknown[] = [];
+  const outbox = new Outbox(sink, limit_bytes, { room() {}, lost: (error) => lost.push(error), ...owner });
+  return { sink, outbox, lost };
+}
+
+/** Events as they stand in a channel's history, next to each other. */
+function events(first: number, count: number, payload_bytes = 8): Uint8Array<ArrayBuffer> {
+  const size = 24 + payload_bytes, run = new Uint8Array(size * count);
+  for (let n = 0; n < count; n++) {
+    const payload = new Uint8Array(payload_bytes).fill(first + n);
+    run.set(encodeFrame({ type: FRAME_TYPES.EVENT, id: first + n, payload }), n * size);
+  }
+  return run;
+}
+
+function push(outbox: Outbox, bytes: Uint8Array<ArrayBuffer>, first: number, count: number): void {
+  outbox.pushRun(bytes, 0, bytes.length, first, count);
+}
+
+const ping = (id: number, payload_bytes = 0) =>
+  encodeFrame({ type: FRAME_TYPES.PING, id, payload: new Uint8Array(payload_bytes) });
+
+/** What a listener is told, in order: "5" for an event, "3..4" for a gap, "ping 7" for another frame. */
+function told(frames: Frame[]): string[] {
+  return frames.map((frame) => {
+    if (frame.type === FRAME_TYPES.EVENT) return String(frame.id);
+    if (frame.type !== FRAME_TYPES.GAP) return `ping ${frame.id}`;
+    const gap = decodeGap(frame.payload);
+    assert.equal(gap.reason, "overflow");
+    return `${gap.from}..${gap.to}`;
+  });
+}
+
+Deno.test("Outbox writes everything in order to a sink that takes few bytes at a time", async () => {
+  for (const bytes of [1, 7, 25, 1000]) {
+    const { sink, outbox } = setup();
+    push(outbox, events(1, 3), 1, 3);
+    outbox.pushFrames(ping(9));
+    push(outbox, events(4, 1, 9000), 4, 1);
+    outbox.pushFrames(ping(10, 9000));
+    push(outbox, events(5, 2), 5, 2);
+    while (outbox.queued_bytes > 0) {
+      await sink.allow(bytes * 20);
+      if (bytes < 25) await sink.allow(20_000);
+    }
+    assert.deepEqual(told(sink.frames), ["1", "2", "3", "ping 9", "4", "ping 10", "5", "6"]);
+  }
+});
+
+Deno.test("Outbox.pushRun() makes one entry of runs that touch in memory, so that they leave in one write", async () => {
+  const { sink, outbox } = setup(), memory = events(1, 1000, 100), size = 124;
+  for (let n = 0; n < 1000; n++) outbox.pushRun(memory, n * size, (n + 1) * size, n + 1, 1);
+  assert.equal(outbox.queued_bytes, memory.length);
+  await sink.allow(Infinity);
+  assert.deepEqual(sink.offered, [memory.length]);
+  assert.equal(outbox.queued_bytes, 0);
+});
+
+Deno.test("Outbox gathers small pieces that do not touch into one write", async () => {
+  const { sink, outbox } = setup();
+  for (let n = 1; n <= 50; n++) push(outbox, events(n, 1), n, 1);
+  await sink.allow(Infinity);
+  assert.equal(sink.offered.length, 1);
+  assert.deepEqual(told(sink.frames), Array.from({ length: 50 }, (_, n) => String(n + 1)));
+});
+
+Deno.test("Outbox.pushFrames() copies: the caller may reuse its memory", async () => {
+  for (const payload_bytes of [0, 20_000]) {
+    const { sink, outbox } = setup(), frame = ping(3, payload_bytes);
+    outbox.pushFrames(frame);
+    frame.fill(0);
+    await sink.allow(Infinity);
+    assert.equal(sink.frames[0]?.id, 3);
+  }
+});
+
+Deno.test("Outbox.fits() counts what is in flight until the sink has taken it, and lets anything into an empty queue", async () => {
+  const { sink, outbox } = setup(1000);
+  assert(outbox.fits(5000));
+  push(outbox, events(1, 1, 776), 1, 1);
+  assert(outbox.fits(200) && !outbox.fits(201));
+  await sink.allow(300);
+  assert(outbox.fits(500) && !outbox.fits(501));
+  await sink.allow(500);
+  assert.equal(outbox.queued_bytes, 0);
+  assert(outbox.fits(5000));
+});
+
+Deno.test("Outbox counts writes and tells its owner of room each time that bytes were taken", async () => {
+  let rooms = 0;
+  const { sink, outbox } = setup(1000, { room: () => rooms++ });
+  push(outbox, events(1, 1, 76), 1, 1);
+  await sink.allow(30);
+  await sink.allow(30);
+  assert.deepEqual([outbox.writes, rooms, outbox.written_bytes], [2, 2, 60]);
+});
+
+Deno.test("Outbox.dropOldest() leaves one exact GAP where the dropped events stood", async () => {
+  const { sink, outbox } = setup(400);
+  outbox.pushFrames(ping(1));
+  await settled(); // in flight: cannot be dropped
+  for (let n = 1; n <= 8; n++) push(outbox, events(n, 1), n, 1);
+  outbox.pushFrames(ping(2));
+  assert.equal(outbox.dropOldest(150), 4);
+  assert(outbox.fits(150));
+  push(outbox, events(9, 1), 9, 1);
+  assert.equal(outbox.dropOldest(220), 3);
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["ping 1", "1..7", "8", "ping 2", "9"]);
+  assert.equal(outbox.queued_bytes, 0);
+});
+
+Deno.test("Outbox.dropOldest() keeps other frames, and the order of gaps around them", async () => {
+  const { sink, outbox } = setup(300);
+  outbox.pushFrames(ping(1));
+  await settled();
+  push(outbox, events(1, 2), 1, 2);
+  outbox.pushFrames(ping(2));
+  push(outbox, events(3, 2), 3, 2);
+  assert.equal(outbox.dropOldest(290), 4);
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["ping 1", "1..2", "ping 2", "3..4"]);
+});
+
+Deno.test("Outbox.dropOldest() names the right events when some in between were not for this client", async () => {
+  const { sink, outbox } = setup(400), memory = events(1, 1);
+  const block = new Uint8Array(64);
+  block.set(memory);
+  block.set(events(3, 1), 32);
+  outbox.pushFrames(ping(1));
+  await settled();
+  // 1 and 3 are neighbours in the channel's block; 2 stands in a buffer of its own and was this client's own.
+  outbox.pushRun(block, 0, 32, 1, 1);
+  outbox.pushRun(block, 32, 64, 3, 1);
+  assert.equal(outbox.dropOldest(390), 2);
+  push(outbox, events(4, 1), 4, 1);
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["ping 1", "1..3", "4"]);
+});
+
+Deno.test("Outbox.dropOldest() cannot drop what is in flight, and says so by dropping nothing", async () => {
+  const { sink, outbox } = setup(100);
+  push(outbox, events(1, 1, 200), 1, 1);
+  await settled();
+  assert.equal(outbox.dropOldest(50), 0);
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["1"]);
+});
+
+Deno.test("Outbox with dropped events tells each number once, as event or in a gap, in order", async () => {
+  const step = fc.record({ count: fc.integer({ min: 1, max: 5 }), take: fc.nat(200) });
+  const input = fc.record({ steps: fc.array(step, { maxLength: 60 }), limit: fc.integer({ min: 100, max: 400 }) });
+  for (const { steps, limit } of fc.sample(input, { seed, numRuns: 60 })) {
+    const { sink, outbox } = setup(limit);
+    let next = 1;
+    for (const { count, take } of steps) {
+      const run = events(next, count);
+      if (!outbox.fits(run.length)) outbox.dropOldest(run.length);
+      push(outbox, run, next, count);
+      next += count;
+      await sink.allow(take);
+    }
+    await sink.allow(Infinity);
+    let expected = 1;
+    for (const text of told(sink.frames)) {
+      const [from, to = from] = text.split("..").map(Number);
+      assert.equal(from, expected, `seed ${seed}`);
+      expected = to! + 1;
+    }
+    assert.equal(expected, next, `seed ${seed}`);
+  }
+});
+
+Deno.test("Outbox gives a receiver up when frames that cannot be refused go 1 MiB over the limit", async () => {
+  const { outbox, lost } = setup(1000);
+  for (let n = 0; n < 1 + MIB / 1024; n++) outbox.pushFrames(ping(n, 1000));
+  assert.equal(lost.length, 0);
+  outbox.pushFrames(ping(0, 2000));
+  assert.equal(lost.length, 1);
+  outbox.close();
+  await settled();
+});
+
+Deno.test("Outbox gives nobody up for a message larger than its limit, or for small frames behind it", async () => {
+  const { sink, outbox, lost } = setup(1000);
+  push(outbox, events(1, 1, 3 * MIB), 1, 1);
+  await settled();
+  outbox.pushFrames(ping(2));
+  push(outbox, events(2, 1), 2, 1);
+  outbox.pushFrames(ping(3));
+  assert.deepEqual(lost, []);
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["1", "ping 2", "2", "ping 3"]);
+});
+
+Deno.test("Outbox forgets how far it was over its limit once it is below again", async () => {
+  const { sink, outbox, lost } = setup(1000);
+  for (let round = 0; round < 3; round++) {
+    for (let n = 0; n < 700; n++) outbox.pushFrames(ping(n, 1000));
+    await sink.allow(700 * 1024);
+  }
+  assert.deepEqual(lost, []);
+});
+
+Deno.test("Outbox.seal() takes nothing more and still writes what it has", async () => {
+  const { sink, outbox } = setup();
+  outbox.pushFrames(ping(1));
+  outbox.seal();
+  outbox.pushFrames(ping(2));
+  push(outbox, events(1, 1), 1, 1);
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["ping 1"]);
+});
+
+Deno.test("Outbox.clear() forgets what waits; a frame in flight is finished, so that the next one can be read", async () => {
+  const { sink, outbox } = setup();
+  push(outbox, events(1, 1, 100), 1, 1);
+  await sink.allow(30);
+  push(outbox, events(2, 1, 100), 2, 1);
+  outbox.clear();
+  assert.equal(outbox.queued_bytes, 94);
+  outbox.pushFrames(ping(5));
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["1", "ping 5"]);
+});
+
+Deno.test("Outbox.close() writes nothing more and resolves who waits", async () => {
+  const { sink, outbox } = setup();
+  outbox.pushFrames(ping(1));
+  await sink.allow(10);
+  const drained = outbox.drained();
+  outbox.close();
+  await drained;
+  outbox.pushFrames(ping(2));
+  await sink.allow(14);
+  assert.equal(sink.taken.length, 24);
+  assert.equal(outbox.queued_bytes, 0);
+});
+
+Deno.test("Outbox.drained() resolves when the last byte is taken, and at once if there is none", async () => {
+  const { sink, outbox } = setup();
+  await outbox.drained();
+  outbox.pushFrames(ping(1));
+  let done = false;
+  const drained = outbox.drained().then(() => done = true);
+  await sink.allow(23);
+  assert(!done);
+  outbox.pushFrames(ping(2));
+  await sink.allow(24);
+  assert(!done);
+  await sink.allow(1);
+  await drained;
+});
+
+Deno.test("Outbox tells its owner once that writing failed, and lets go of everything", async () => {
+  const { sink, outbox, lost } = setup();
+  push(outbox, events(1, 1), 1, 1);
+  push(outbox, events(2, 1, 9000), 2, 1);
+  await settled();
+  const drained = outbox.drained();
+  await sink.fail(new Error("broken pipe"));
+  await drained;
+  assert.deepEqual(lost.map(String), ["Error: broken pipe"]);
+  outbox.pushFrames(ping(1));
+  await settled();
+  assert.equal(sink.offered.length, 1);
+});
+
+Deno.test("Outbox writes any mix of runs and frames whole and in order, however few bytes the sink takes", async () => {
+  const mix = fc.array(
+    fc.record({ run: fc.boolean(), bytes: fc.constantFrom(0, 1, 100, 9000, 70_000), take: fc.nat(100_000) }),
+    {
+      maxLength: 20,
+    },
+  );
+  for (const steps of fc.sample(mix, { seed, numRuns: 40 })) {
+    const { sink, outbox } = setup(), expected: string[] = [];
+    let seq = 1;
+    for (const { run, bytes, take } of steps) {
+      if (run) {
+        expected.push(String(seq));
+        push(outbox, events(seq++, 1, bytes), seq - 1, 1);
+      } else {
+        expected.push(`ping ${bytes}`);
+        outbox.pushFrames(ping(bytes, bytes));
+      }
+      await sink.allow(take);
+    }
+    await sink.allow(Infinity);
+    assert.deepEqual(told(sink.frames), expected, `seed ${seed}`);
+  }
+});
