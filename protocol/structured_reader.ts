@@ -8,7 +8,17 @@
  */
 import { IpcError } from "./errors.ts";
 import { HEAD, Input } from "./msgpack_bytes.ts";
-import { ARRAY_BUFFER, costMax, DATA_VIEW, EXTENSION, HEAVY, LIGHT, SHAPE_FIRST, VIEWS } from "./structured_types.ts";
+import {
+  ARRAY_BUFFER,
+  COSTLIEST,
+  costMax,
+  DATA_VIEW,
+  EXTENSION,
+  HEAVY,
+  LIGHT,
+  SHAPE_FIRST,
+  VIEWS,
+} from "./structured_types.ts";
 
 /** @throws {IpcError} SERIALIZATION for bytes that are not one value, or nest deeper than `nesting_max`. */
 export function readStructured(bytes: Uint8Array, nesting_max: number): unknown {
@@ -23,6 +33,9 @@ export function readStructured(bytes: Uint8Array, nesting_max: number): unknown 
     throw new IpcError("SERIALIZATION", `structured payload cannot be read: ${error.message}`, { cause: error });
   }
 }
+
+/** Arrays up to this length get their room at once. */
+const ROOM_AHEAD_MAX = 1024;
 
 /** Errors that arrive as what they were; all others become an `Error` of that name. */
 const ERRORS = new Map<string, ErrorConstructor>(
@@ -169,8 +182,10 @@ class Reader {
 
   #array(count: number, depth: number): unknown[] {
     this.#input.expect(count);
-    const array = this.#made<unknown[]>([], LIGHT);
-    for (let left = count; left > 0; left--) array.push(this.value(depth + 1));
+    // The first push into an empty array makes room for 17. Room for what is announced is only made for a few, since
+    // each level of nesting could announce as much again.
+    const array = this.#made<unknown[]>(count <= ROOM_AHEAD_MAX ? new Array(count) : [], LIGHT);
+    for (let at = 0; at < count; at++) array[at] = this.value(depth + 1);
     return array;
   }
 
@@ -221,7 +236,7 @@ class Reader {
       throw this.#broken("holds an error without name and message");
     }
     this.#id = id;
-    const error = this.#made(makeError(count === 4 ? AggregateError : ERRORS.get(name) ?? Error, message), HEAVY);
+    const error = this.#made(makeError(count === 4 ? AggregateError : ERRORS.get(name) ?? Error, message), COSTLIEST);
     if (error.name !== name) hide(error, "name", name);
     const cause = this.value(depth + 1);
     if (cause !== undefined) hide(error, "cause", cause);

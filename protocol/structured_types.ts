@@ -41,8 +41,11 @@ export const VIEWS = [
 /** The codes of what is no array of numbers. */
 export const ARRAY_BUFFER = 0x10, DATA_VIEW = 0x11;
 
-/** What an object costs beyond what it holds, in units of about 32 bytes: an array or plain object, and any other. */
-export const LIGHT = 1, HEAVY = 8;
+/**
+ * What an object costs beyond what it holds, in units of about 32 bytes: an array or plain object, any other, and an
+ * error, which takes microseconds too.
+ */
+export const LIGHT = 1, HEAVY = 8, COSTLIEST = 64;
 
 /**
  * What the objects of a payload may cost together, in the same units. An empty Map is one byte of payload and 200 of

@@ -11,6 +11,7 @@ import { IpcError } from "./errors.ts";
 import { HEAD, type Output, written } from "./msgpack_bytes.ts";
 import {
   ARRAY_BUFFER,
+  COSTLIEST,
   costMax,
   DATA_VIEW,
   EXTENSION,
@@ -106,7 +107,8 @@ class Writer {
     if (this.#starts.has(value)) return this.#pointer(value);
     this.#starts.set(value, this.#output.at);
     const prototype = Object.getPrototypeOf(value);
-    this.#cost += prototype === Object.prototype || prototype === Array.prototype ? LIGHT : HEAVY;
+    const is_light = prototype === Object.prototype || prototype === Array.prototype;
+    this.#cost += is_light ? LIGHT : value instanceof Error ? COSTLIEST : HEAVY;
     if (prototype === Object.prototype || prototype === null) this.#record(value, depth);
     else if (Array.isArray(value)) this.#array(value, depth);
     else if (value instanceof Map) this.#map(value, depth);
