@@ -71,7 +71,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   try {
     await broker.start();
   } catch (error) {
-    broker.abort();
+    await broker.abort();
     throw error;
   }
   return broker;
@@ -89,6 +89,8 @@ class RunningBroker implements Broker {
   readonly #keepalive = new Keepalive();
   readonly #listeners = new Map<string, Listener>();
   readonly #opening = new Map<string, Promise<Channel<Peer>>>();
+  /** Channels whose socket is about to be removed. */
+  readonly #closing = new Map<string, Promise<void>>();
   readonly #connections = new Set<Connection>();
   readonly #clients = new Map<Connection, Client<Peer>>();
   readonly #started_ms = performance.now();
@@ -152,8 +154,8 @@ class RunningBroker implements Broker {
   }
 
   /** Takes apart what a failed start left. */
-  abort(): void {
-    for (const listener of this.#listeners.values()) listener.close();
+  async abort(): Promise<void> {
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
     clearInterval(this.#ticker);
     this.#lock.release();
   }
@@ -192,10 +194,12 @@ class RunningBroker implements Broker {
     this.#announce({ event: "draining", reason });
     router.draining = true;
     this.#lock.draining();
-    for (const listener of this.#listeners.values()) listener.close();
+    await Promise.allSettled(this.#opening.values());
+    const closing = [...this.#listeners.values()].map((listener) => listener.close());
+    this.#strangers.close();
+    await Promise.all([...closing, ...this.#closing.values()]);
     // From here on a successor may bind the same paths; this broker never touches them again.
     this.#lock.release();
-    this.#strangers.close();
     const deadline_ms = performance.now() + this.#settings.drain_timeout_ms;
     while (!this.#quiet() && performance.now() < deadline_ms) await delay(10);
     let undelivered_bytes = 0;
@@ -242,6 +246,7 @@ class RunningBroker implements Broker {
   }
 
   async #openChannel(name: string, dynamic: boolean): Promise<Channel<Peer>> {
+    await this.#closing.get(name);
     const path = socketPath(this.#settings.socket_dir, name);
     const channel = this.#router.open(name, dynamic, this.#rules(name));
     let listener: Listener;
@@ -256,7 +261,6 @@ class RunningBroker implements Broker {
       throw error;
     }
     this.#listeners.set(name, listener);
-    if (this.#router.draining) listener.close();
     if (name !== CONTROL_CHANNEL) this.#announce({ event: "channel_opened", channel: name });
     this.#log.debug("channel opened", { channel: name, path, dynamic });
     return channel;
@@ -342,8 +346,11 @@ class RunningBroker implements Broker {
     if (!channel.dynamic || channel.clients.size > 0 || this.#router.draining) return;
     // What is retained was kept for listeners to come: it would be lost with the channel.
     if (channel.retained !== undefined || now_ms - channel.idle_since_ms < this.#settings.channel_idle_ms) return;
-    this.#listeners.get(channel.name)?.close();
+    const listener = this.#listeners.get(channel.name);
     this.#listeners.delete(channel.name);
+    if (listener !== undefined) {
+      this.#closing.set(channel.name, listener.close().finally(() => this.#closing.delete(channel.name)));
+    }
     this.#router.close(channel, new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`));
     this.#announce({ event: "channel_closed", channel: channel.name });
     this.#log.debug("channel closed", { channel: channel.name });

@@ -6,7 +6,9 @@
  * other broker of this user does the same at the same time.
  *
  * `Deno.Listener.close()` unlinks by path, even if somebody else's socket stands there by then. So the inode is compared
- * first; a listener whose path was taken by another is left open rather than closed, and ends with the process.
+ * first; a listener whose path was taken by another is left open rather than closed, and ends with the process. And it
+ * unlinks when the runtime lets go of the socket, which is not before an `accept()` in flight has ended: until then
+ * nobody may bind the path again, so `close()` says when that is.
  *
  * @module
  */
@@ -29,9 +31,11 @@ export interface ListenerOwner {
 export class Listener {
   readonly path: string;
   readonly #owner: ListenerOwner;
-  #listener: Deno.UnixListener;
+  /** `undefined` while nothing is bound. */
+  #listener: Deno.UnixListener | undefined;
   #inode: number | null;
   #closed = false;
+  #accepting: Promise<unknown> | undefined;
   #pause: { timer: ReturnType<typeof setTimeout>; resume: () => void } | undefined;
 
   private constructor(path: string, owner: ListenerOwner, listener: Deno.UnixListener) {
@@ -49,7 +53,7 @@ export class Listener {
   static async bind(path: string, owner: ListenerOwner): Promise<Listener> {
     await clearStale(path);
     const listener = new Listener(path, owner, listen(path));
-    listener.#accept(listener.#listener);
+    listener.#accept(listener.#listener!);
     return listener;
   }
 
@@ -66,21 +70,28 @@ export class Listener {
   async rebind(): Promise<void> {
     if (inode(this.path) !== undefined) await clearStale(this.path);
     if (this.#closed) return;
-    const before = this.#listener;
-    before.close(); // unlinks nothing: the path is free
-    this.#listener = listen(this.path);
+    await this.#release();
+    if (this.#closed) return;
+    const listener = this.#listener = listen(this.path);
     this.#inode = Deno.lstatSync(this.path).ino;
-    this.#accept(this.#listener);
+    this.#accept(listener);
   }
 
-  /** Stops accepting and removes the socket, if it is still this one. */
-  close(): void {
+  /** Stops accepting and removes the socket, if it is still this one. Resolves when its path is nobody's. */
+  async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#resume();
     const found = inode(this.path);
-    if (found === this.#inode || found === undefined) this.#listener.close();
-    else this.#listener.unref();
+    if (found === this.#inode || found === undefined) await this.#release();
+    else this.#listener?.unref();
+  }
+
+  async #release(): Promise<void> {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.close();
+    await this.#accepting?.catch(() => {});
   }
 
   async #accept(listener: Deno.UnixListener): Promise<void> {
@@ -88,7 +99,9 @@ export class Listener {
       try {
         const full = this.#owner.ready();
         if (full !== undefined) await full;
-        const conn = await listener.accept();
+        const accepting = listener.accept();
+        this.#accepting = accepting;
+        const conn = await accepting;
         if (this.#closed) conn.close();
         else this.#owner.accepted(conn);
       } catch (error) {
