@@ -59,12 +59,17 @@ export interface ClientInfo {
  *   to somebody else, CHANNEL_NAME, TIMEOUT, CANCELLED, or what the broker answered.
  *
  * @example
- * ```ts no-run
+ * ```ts
+ * import { startTestBroker } from "../daemon/testing.ts"; // for others: ipc daemon start
  * import { connect } from "./mod.ts";
  *
- * await using deploys = await connect("deploys");
- * deploys.listen((message) => console.log(message.data));
+ * await using broker = await startTestBroker();
+ * await using deploys = await connect("deploys", { socket_dir: broker.socket_dir, name: "example" });
+ *
+ * const events = deploys.events();
  * await deploys.broadcast({ rev: "a1b2" });
+ * const { value: message } = await events.next();
+ * if (message.data.rev !== "a1b2" || message.source !== deploys.client) throw new Error("not what was sent");
  * ```
  */
 export async function connect(channel: string, options: ConnectOptions = {}): Promise<Channel> {
@@ -234,7 +239,7 @@ export class Channel implements AsyncDisposable {
    */
   invokeStream(data: unknown, options: StreamOptions = {}): AsyncIterableIterator<Reply> & AsyncDisposable {
     const session = this.#session;
-    const stream = new ReplyStream(session.queue_bytes, () => session.room());
+    const stream = new ReplyStream(session.queue_bytes, () => session.room(), () => session.reading_on);
     if (session.refusal !== undefined) stream.fail(this.#refusal());
     else {
       const id = session.requests.ask(data, options, stream);

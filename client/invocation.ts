@@ -57,6 +57,7 @@ const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
 export class ReplyStream implements AsyncIterableIterator<Reply>, AsyncDisposable, Asker {
   readonly #limit: number;
   readonly #room: () => void;
+  readonly #reading_on: () => boolean;
   readonly #parts: { reply: Reply; bytes: number }[] = [];
   readonly #waiting: { resolve(result: IteratorResult<Reply>): void; reject(error: IpcError): void }[] = [];
   #bytes = 0;
@@ -69,8 +70,10 @@ export class ReplyStream implements AsyncIterableIterator<Reply>, AsyncDisposabl
   /**
    * @param queue_bytes See above.
    * @param room Told when there is room again.
+   * @param reading_on Whether this was read although a queue was full already.
    */
-  constructor(queue_bytes: number, room: () => void) {
+  constructor(queue_bytes: number, room: () => void, reading_on: () => boolean) {
+    this.#reading_on = reading_on;
     this.#limit = queue_bytes;
     this.#room = room;
   }
@@ -83,7 +86,7 @@ export class ReplyStream implements AsyncIterableIterator<Reply>, AsyncDisposabl
     if (!reply.more && this.#came > 0 && reply.status === 0 && isEmpty(reply)) return;
     this.#came++;
     if (this.#waiting.length > 0) return this.#waiting.shift()!.resolve({ value: reply, done: false });
-    if (this.#bytes > 0 && this.#bytes + bytes > 2 * this.#limit) {
+    if (this.#reading_on() && this.#bytes > 0 && this.#bytes + bytes > 2 * this.#limit) {
       return this.cancel?.(
         new IpcError("OVERLOADED", `parts of a reply come faster than they are taken: over ${this.#bytes} bytes wait`),
       );

@@ -2,24 +2,31 @@
  * The client library of `ipc`: what a program imports to talk to others on this machine.
  *
  * @example Tell everybody, and listen
- * ```ts no-run
+ * ```ts
+ * import { startTestBroker } from "../daemon/testing.ts"; // for others: ipc daemon start
  * import { connect } from "./mod.ts";
  *
- * await using deploys = await connect("deploys", { name: "example" });
- * using _listener = deploys.listen(({ data, seq }) => console.log(seq, data));
+ * await using broker = await startTestBroker();
+ * await using deploys = await connect("deploys", { socket_dir: broker.socket_dir });
+ *
+ * using _listener = deploys.listen(({ seq, data }) => console.log(seq, data));
  * await deploys.broadcast({ rev: "a1b2" });
  * await deploys.flush(); // the broker has it
  * ```
  *
- * @example Ask, and answer
- * ```ts no-run
+ * @example Answer, and ask
+ * ```ts
+ * import { startTestBroker } from "../daemon/testing.ts"; // for others: ipc daemon start
  * import { connect } from "./mod.ts";
  *
- * await using service = await connect("words");
+ * await using broker = await startTestBroker();
+ * await using service = await connect("words", { socket_dir: broker.socket_dir });
  * service.handle(({ data }) => String(data).split(/\s+/).length);
+ * await service.flush(); // the broker knows the handler
  *
- * await using client = await connect("words");
- * console.log(await client.invoke("how many words", { timeout_ms: 5000 }));
+ * await using client = await connect("words", { socket_dir: broker.socket_dir });
+ * const words = await client.invoke("how many words", { timeout_ms: 5000 });
+ * if (words !== 3) throw new Error("counted wrong");
  * ```
  *
  * It needs `--allow-read`, `--allow-write` and `--allow-net` for the sockets, and `--allow-sys=uid` to see that they

@@ -1,7 +1,7 @@
 /**
  * What waits to be sent, and the one write that is in flight.
  *
- * Small frames are copied into a tail block of 64 KiB, so that a thousand of them leave in one write; a large payload is
+ * Small frames are copied into a tail block of 256 KiB, so that a thousand of them leave in one write; a large payload is
  * a block of its own, by reference. While a write is in flight, blocks gather for the next one.
  *
  * The queue is bounded: a frame that would take it over its limit waits outside, in order, and its promise resolves when
@@ -23,7 +23,7 @@ import { HEADER_BYTES } from "../protocol/limits.ts";
 
 /** A frame up to this size is copied into the tail. */
 const COPY_BYTES_MAX = 16 * 1024;
-const TAIL_BYTES = 64 * 1024;
+const TAIL_BYTES = 256 * 1024;
 
 const { EVENT, PING } = FRAME_TYPES;
 const DONE: Promise<void> = Promise.resolve();

@@ -60,6 +60,7 @@ export class Session implements Incoming, Surroundings {
   /** Resolves when the channel is closed for good, with the reason unless it was closed by its user. */
   readonly closed: Promise<IpcError | undefined>;
   position: Position | undefined;
+  reading_on = false;
   /** Why nothing can be sent any more. */
   refusal: IpcError | undefined;
 
@@ -131,7 +132,8 @@ export class Session implements Incoming, Surroundings {
   }
 
   pause(): Promise<void> | undefined {
-    if (!this.listeners.full && !this.requests.full || this.#stop.signal.aborted) return undefined;
+    this.reading_on = this.listeners.full || this.requests.full;
+    if (!this.reading_on || this.#stop.signal.aborted) return undefined;
     if (this.requests.waiting || this.confirmations.waiting || this.#roles.waiting) return undefined;
     return new Promise((resolve) => {
       const timer = setInterval(() => this.sender.sendNow(FRAME_TYPES.PING, 0, 0, NOTHING), PAUSED_PING_MS);
@@ -278,10 +280,10 @@ export class Session implements Incoming, Surroundings {
     this.#roles.end();
     await this.sender.detach();
     const { lost, kept_ids } = this.sender.sift();
-    this.requests.fail(
-      new IpcError("CHANNEL_RECV", `the connection broke before the reply came: ${error.message}`, { cause: error }),
-      kept_ids,
-    );
+    const broke = new IpcError("CHANNEL_RECV", `the connection broke before the reply came: ${error.message}`, {
+      cause: error,
+    });
+    this.requests.fail(this.#stop.signal.aborted ? closedError() : broke, kept_ids);
     this.confirmations.broke(lost, kept_ids);
     this.handlers.abandon(new IpcError("CHANNEL_RECV", "the connection broke", { cause: error }));
     if (this.#closing === undefined) this.members.forget();

@@ -6,9 +6,9 @@
  * A callback that takes long gives the event loop a turn every 20 ms, so that a PING is answered in between.
  *
  * What waits is bounded in bytes, in two steps. From `queue_bytes` on, {@linkcode Subscription.full} tells the
- * connection to stop reading, which makes the broker hold the publishers up. If it has to read on (a callback that awaits
- * `channel.invoke()` waits for a reply that stands behind more events), twice that much is taken; then the oldest go, and
- * a gap notice in their place says which.
+ * connection to stop reading (what one read brought is always taken), which makes the broker hold the publishers up. If
+ * it has to read on (a callback that awaits `channel.invoke()` waits for a reply that stands behind more events), twice
+ * that much is taken; then the oldest go, and a gap notice in their place says which.
  *
  * @module
  */
@@ -27,6 +27,8 @@ const OVERFLOW = "overflow";
 export interface Surroundings {
   readonly name: string;
   readonly queue_bytes: number;
+  /** Whether this was read although a queue was full already. */
+  readonly reading_on: boolean;
   /** A gap that the listener has no callback for. */
   gap(notice: GapNotice): void;
   /** A message could not be decoded. */
@@ -93,7 +95,7 @@ export class Subscription {
       if (at >= run.bytes.length || this.#ended) return;
     }
     const length = run.bytes.length - at;
-    if (this.bytes > 0 && this.bytes + length > 2 * this.#channel.queue_bytes) this.#drop(length);
+    if (this.#channel.reading_on) this.#drop(length);
     run.keep();
     this.bytes += length;
     this.#queue.push({ run, at });
