@@ -48,6 +48,7 @@ export class Client<P> {
   listen = false;
   handle = false;
   presence = false;
+  /** What it asked for; see {@linkcode policy}. */
   overflow: Overflow | undefined;
   /** Requests it has made, by its correlation id. */
   readonly requests = new Map<number, OpenRequest<P>>();
@@ -69,6 +70,12 @@ export class Client<P> {
     this.name = hello.name ?? "";
     this.pid = hello.pid;
     this.echo = hello.echo ?? true;
+  }
+
+  /** What happens when its queue is full. It can choose where the channel says "block", but not make others wait. */
+  get policy(): Overflow {
+    const { overflow } = this.channel.rules;
+    return overflow === "block" ? this.overflow ?? "block" : overflow;
   }
 }
 

@@ -18,7 +18,7 @@ export function describeClient(context: ControlContext, client: Client<Peer>): R
     listen: client.listen,
     handle: client.handle,
     presence: client.presence,
-    overflow: client.overflow ?? client.channel.rules.overflow,
+    overflow: client.policy,
     connected_ms: Math.round(context.router.now() - client.connected_ms),
     events_in: client.events_in,
     events_out: client.events_out,

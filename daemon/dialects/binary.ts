@@ -11,7 +11,7 @@ import { decodeRoles, encodeError, encodePosition, encodeWelcome, type Hello } f
 import { decodeHello } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
 import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET, PREFACE, writeHeader } from "../../protocol/frame.ts";
-import { HEADER_BYTES } from "../../protocol/limits.ts";
+import { HANDSHAKE_BYTES_MAX, HEADER_BYTES } from "../../protocol/limits.ts";
 import type { Channel, Client } from "../registry.ts";
 import type { Peer, Router } from "../router/mod.ts";
 import { errorFrame } from "../router/requests.ts";
@@ -121,7 +121,13 @@ async function preface(connection: Connection): Promise<boolean> {
 async function firstFrame(connection: Connection): Promise<Hello | undefined> {
   const scanner = connection.scanner;
   let type: number;
-  while ((type = scanner.next()) === 0) if (!await connection.read()) return undefined;
+  do {
+    type = scanner.next();
+    if (scanner.frame_bytes > HANDSHAKE_BYTES_MAX) {
+      throw new IpcError("TOO_LARGE", `HELLO of ${scanner.frame_bytes} bytes, limit is ${HANDSHAKE_BYTES_MAX}`);
+    }
+  } while (type === 0 && await connection.read());
+  if (type === 0) return undefined;
   if (type !== FRAME_TYPES.HELLO) throw new IpcError("PROTOCOL", "the first frame must be HELLO");
   const hello = decodeHello(scanner.frame().payload);
   scanner.advance();
@@ -172,16 +178,13 @@ async function serve(connection: Connection, client: Client<Peer>, router: Route
         // What is not accepted must stay unread: a sender that asks whether all has arrived must not be told yes.
         if (router.draining) return await connection.closed;
       }
+      if (type === FRAME_TYPES.EVENT && channel === router.control) {
+        const error = new IpcError("FORBIDDEN", `events on "${channel.name}" are the broker's own`);
+        refuse(client, scanner.frame().id, error);
+        scanner.advance();
+        continue;
+      }
       if (type === FRAME_TYPES.EVENT && scanner.frame_target === 0) {
-        if (channel === router.control) {
-          refuse(
-            client,
-            scanner.frame().id,
-            new IpcError("FORBIDDEN", `events on "${channel.name}" are the broker's own`),
-          );
-          scanner.advance();
-          continue;
-        }
         const turn = router.events.turn(client, scanner.end - scanner.start);
         if (turn !== undefined) {
           connection.held_up = true;
@@ -208,16 +211,16 @@ async function serve(connection: Connection, client: Client<Peer>, router: Route
         }
         continue;
       }
+      const frame = scanner.bytes.subarray(scanner.start, scanner.start + scanner.frame_bytes);
       if (type === FRAME_TYPES.REPLY) {
         let room;
-        while ((room = router.requests.room(scanner.frame_target, scanner.frame_bytes)) !== undefined) {
+        while ((room = router.requests.room(client, frame)) !== undefined) {
           connection.held_up = true;
           await room;
           if (!connection.open) return;
         }
         connection.held_up = false;
       }
-      const frame = scanner.bytes.subarray(scanner.start, scanner.start + scanner.frame_bytes);
       scanner.advance();
       const take = FRAMES.get(type);
       if (take === undefined) throw new IpcError("PROTOCOL", `a frame of type ${type} has no place here`);

@@ -53,6 +53,7 @@ export class Events {
     const turn = channel.turns[0];
     if (turn === undefined || channel.admitted !== undefined || !this.#fits(turn.client, turn.bytes)) return;
     channel.turns.shift();
+    this.#release(channel);
     channel.admitted = turn.client;
     turn.admit();
   }
@@ -62,7 +63,9 @@ export class Events {
     const channel = client.channel;
     if (channel.admitted === client) channel.admitted = undefined;
     for (let at = channel.turns.length - 1; at >= 0; at--) {
-      if (channel.turns[at]!.client === client) channel.turns.splice(at, 1)[0]!.admit();
+      if (channel.turns[at]!.client !== client) continue;
+      channel.turns.splice(at, 1)[0]!.admit();
+      this.#release(channel);
     }
     this.next(channel);
   }
@@ -92,13 +95,14 @@ export class Events {
       client.events_in += count;
       client.bytes_in += length;
     }
+    let full: Client<Peer>[] | undefined;
     for (const listener of channel.listeners) {
       if (listener === client && !listener.echo) continue;
       const peer = listener.peer;
       if (!peer.fits(length)) {
-        const overflow = policy(listener);
+        const overflow = listener.policy;
         if (overflow === "disconnect") {
-          this.#slow.giveUp(listener, `its queue of ${channel.rules.queue_bytes} bytes is full`);
+          (full ??= []).push(listener);
           continue;
         }
         // Only for what was not admitted: listeners that drop, the publisher's own queue, events of the broker.
@@ -109,6 +113,12 @@ export class Events {
       listener.bytes_out += length;
     }
     if (channel.admitted === client) channel.admitted = undefined;
+    if (full !== undefined) {
+      // Not before every listener has this run: that somebody leaves may be an event of this channel itself.
+      for (const listener of full) {
+        this.#slow.giveUp(listener, `its queue of ${channel.rules.queue_bytes} bytes is full`);
+      }
+    }
     if (channel.turns.length > 0) this.next(channel);
     return lent;
   }
@@ -156,7 +166,7 @@ export class Events {
       throw new IpcError("CLIENT_NOT_FOUND", `no client ${id} on channel "${client.channel.name}"`);
     }
     if (!target.peer.fits(frame.length)) {
-      this.#slow.watch(target);
+      this.#slow.watch(target, frame.length);
       throw new IpcError("OVERLOADED", `the queue of client ${id} is full`);
     }
     frame[OFFSET.flags]! &= ~(FLAGS.ACK | FLAGS.RETAIN);
@@ -194,20 +204,21 @@ export class Events {
     }
   }
 
+  /** Nobody waits for these listeners now; whoever is next in turn will say if it does. */
+  #release(channel: Channel<Peer>): void {
+    for (const listener of channel.listeners) this.#slow.forget(listener);
+  }
+
   /** Whether every listener that publishers wait for has room. */
   #fits(client: Client<Peer>, bytes: number): boolean {
     let fits = true;
     for (const listener of client.channel.listeners) {
-      if (listener === client || listener.peer.fits(bytes) || policy(listener) !== "block") continue;
-      this.#slow.watch(listener);
+      if (listener === client || listener.peer.fits(bytes) || listener.policy !== "block") continue;
+      this.#slow.watch(listener, bytes);
       fits = false;
     }
     return fits;
   }
-}
-
-function policy(listener: Client<Peer>) {
-  return listener.overflow ?? listener.channel.rules.overflow;
 }
 
 /** Writes the sender and the channel's next sequence number into one event. */

@@ -52,10 +52,15 @@ export class Router {
   /**
    * Takes a new client into a channel. It gets no events before {@linkcode roles} says that it listens.
    *
-   * @throws {IpcError} SHUTDOWN if the broker is going away.
+   * @throws {IpcError} SHUTDOWN if the broker is going away, CHANNEL_NOT_FOUND if the channel was closed while the client
+   *   was on its way, FORBIDDEN for a role that it cannot have.
    */
   join(channel: Channel<Peer>, peer: Peer, dialect: string, hello: Hello): Client<Peer> {
     if (this.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
+    if (this.registry.channels.get(channel.name) !== channel) {
+      throw new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`);
+    }
+    this.#checkRoles(channel, hello);
     const client = new Client(this.registry.nextId(), channel, peer, dialect, this.now(), hello);
     this.registry.add(client);
     return client;
@@ -69,9 +74,7 @@ export class Router {
    */
   roles(client: Client<Peer>, roles: Roles, first: boolean, resume?: number): void {
     const channel = client.channel;
-    if (roles.handle && channel === this.control) {
-      throw new IpcError("FORBIDDEN", `on channel "${channel.name}" the broker itself is the handler`);
-    }
+    this.#checkRoles(channel, roles);
     const listens = roles.listen === true && !client.listen, watches = roles.presence === true && !client.presence;
     this.registry.setRoles(client, roles);
     tellWatchers(client, first ? "join" : "roles");
@@ -117,6 +120,12 @@ export class Router {
     channel.idle_since_ms = this.now();
     this.registry.channels.set(name, channel);
     return channel;
+  }
+
+  #checkRoles(channel: Channel<Peer>, roles: Roles): void {
+    if (roles.handle && channel === this.control) {
+      throw new IpcError("FORBIDDEN", `on channel "${channel.name}" the broker itself is the handler`);
+    }
   }
 
   /** Closes a channel and everybody on it. */

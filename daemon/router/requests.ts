@@ -65,7 +65,7 @@ export class Requests {
       : client.requests.size >= REQUESTS_OPEN_MAX
       ? new IpcError("OVERLOADED", `you have ${REQUESTS_OPEN_MAX} requests open`)
       : undefined;
-    if (handlers.length === 0) { for (const full of channel.handlers) this.#slow.watch(full); }
+    if (handlers.length === 0) { for (const full of channel.handlers) this.#slow.watch(full, frame.length); }
     if (refusal !== undefined) return client.peer.pushFrames(replyFrame(id, refusal));
     const deadline = view.getUint32(OFFSET.aux, true) || Math.min(channel.rules.request_timeout_ms, DEADLINE_MS_MAX);
     const open: Open = {
@@ -82,23 +82,25 @@ export class Requests {
     this.deadlines.add(open);
     view.setUint32(OFFSET.source, client.id, true);
     view.setUint32(OFFSET.aux, deadline, true);
-    if (all) this.#refuseFor(open, channel.handlers.length - handlers.length);
+    const full = all ? channel.handlers.length - handlers.length : 0;
     for (const handler of handlers) {
       handler.serving.add(open);
       handler.peer.pushFrames(frame);
       handler.bytes_out += frame.length;
     }
+    this.#refuseFor(open, full);
   }
 
   /**
-   * Whether a reply may be queued for its requester now.
+   * Whether a reply may be queued for its requester now. One that answers nothing may: nobody gets it.
    *
+   * @param frame The REPLY.
    * @returns `undefined` if it may; otherwise a promise that resolves when it is worth asking again.
    */
-  room(target: number, bytes: number): Promise<void> | undefined {
-    const requester = this.#registry.clients.get(target);
-    if (requester === undefined || requester.peer.fits(bytes)) return undefined;
-    this.#slow.watch(requester);
+  room(handler: Client<Peer>, frame: Uint8Array<ArrayBuffer>): Promise<void> | undefined {
+    const requester = this.#open(handler, frame)?.requester;
+    if (requester === undefined || requester.peer.fits(frame.length)) return undefined;
+    this.#slow.watch(requester, frame.length);
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(requester);
       if (waiting === undefined) this.#waiting.set(requester, [resolve]);
@@ -112,6 +114,7 @@ export class Requests {
     const waiting = this.#waiting.get(client);
     if (waiting === undefined) return;
     this.#waiting.delete(client);
+    this.#slow.forget(client);
     for (const resolve of waiting) resolve();
   }
 
@@ -122,13 +125,11 @@ export class Requests {
    * @param frame Memory that may be written to; copied.
    */
   reply(handler: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
-    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-    const requester = this.#registry.clients.get(view.getUint32(OFFSET.target, true));
-    const open = requester?.requests.get(view.getUint32(OFFSET.id, true));
+    const open = this.#open(handler, frame);
     handler.bytes_in += frame.length;
-    if (open === undefined || !open.handlers.has(handler)) return;
+    if (open === undefined) return;
     const more = (frame[OFFSET.flags]! & FLAGS.MORE) !== 0;
-    view.setUint32(OFFSET.source, handler.id, true);
+    new DataView(frame.buffer, frame.byteOffset, frame.length).setUint32(OFFSET.source, handler.id, true);
     if (open.all) frame[OFFSET.flags]! |= FLAGS.MORE;
     open.requester.peer.pushFrames(frame);
     open.requester.bytes_out += frame.length;
@@ -162,6 +163,14 @@ export class Requests {
       this.#finish(open, client);
     }
     this.drained(client);
+  }
+
+  /** The request that a handler's REPLY answers, if that handler holds it. */
+  #open(handler: Client<Peer>, frame: Uint8Array<ArrayBuffer>): Open | undefined {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    const requester = this.#registry.clients.get(view.getUint32(OFFSET.target, true));
+    const open = requester?.requests.get(view.getUint32(OFFSET.id, true));
+    return open?.handlers.has(handler) ? open : undefined;
   }
 
   #leastBusy(channel: Channel<Peer>, bytes: number): Client<Peer> | undefined {

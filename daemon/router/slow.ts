@@ -1,6 +1,7 @@
 /**
- * Whoever fails to read pays, never the others. A client whose full queue holds somebody up is watched; if it takes
- * nothing at all for the channel's `stall_timeout` it is closed with SLOW_CONSUMER, and the others go on.
+ * Whoever fails to read pays, never the others. A client whose queue holds somebody up is watched for as long as it
+ * does, however little is queued: a large message needs the queue empty. If the client takes nothing at all for the
+ * channel's `stall_timeout` meanwhile, it is closed with SLOW_CONSUMER, and the others go on.
  *
  * A stalled client is told apart from a slow one by the count of writes that its side took, looked at twice a second, so
  * the hot path needs no clock.
@@ -12,6 +13,8 @@ import type { Client } from "../registry.ts";
 import type { Peer } from "./peer.ts";
 
 interface Seen {
+  /** What somebody waits to have queued. */
+  bytes: number;
   writes: number;
   since_ms: number;
 }
@@ -28,12 +31,14 @@ export class Slow {
     this.#leave = leave;
   }
 
-  /** Somebody waits for this client. */
-  watch(client: Client<Peer>): void {
-    if (!this.#watched.has(client)) this.#watched.set(client, { writes: -1, since_ms: 0 });
+  /** Somebody has so many bytes for this client, and they do not fit. */
+  watch(client: Client<Peer>, bytes: number): void {
+    const seen = this.#watched.get(client);
+    if (seen === undefined) this.#watched.set(client, { bytes, writes: -1, since_ms: 0 });
+    else seen.bytes = bytes;
   }
 
-  /** It left. */
+  /** It left, or nobody waits for it any more. */
   forget(client: Client<Peer>): void {
     this.#watched.delete(client);
   }
@@ -47,12 +52,15 @@ export class Slow {
   /** Looks at everybody who is watched. */
   tick(now_ms: number): void {
     for (const [client, seen] of this.#watched) {
-      if (client.peer.fits(client.channel.rules.queue_bytes / 2)) this.#watched.delete(client);
+      if (client.peer.fits(seen.bytes)) this.#watched.delete(client);
       else if (client.peer.writes !== seen.writes) {
         seen.writes = client.peer.writes;
         seen.since_ms = now_ms;
       } else if (now_ms - seen.since_ms >= client.channel.rules.stall_timeout_ms) {
-        this.giveUp(client, `it took nothing for ${client.channel.rules.stall_timeout_ms} ms with a full queue`);
+        this.giveUp(
+          client,
+          `it took nothing for ${client.channel.rules.stall_timeout_ms} ms while others waited for it`,
+        );
       }
     }
   }

@@ -2,76 +2,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { seed } from "../../tests/random.ts";
 import { decodeGap } from "../../protocol/bodies.ts";
-import { decodeFrame, encodeFrame, type Frame, FRAME_TYPES, FROM_BROKER } from "../../protocol/frame.ts";
-import { Scanner } from "../../protocol/scanner.ts";
-import { Outbox, type OutboxOwner, type Sink } from "./outbox.ts";
+import { encodeFrame, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import { Outbox, type OutboxOwner } from "./outbox.ts";
+import { settled, SlowSink } from "./testing.ts";
 
 const MIB = 1024 * 1024;
-
-/** Takes bytes when it is told to, and only as many. */
-class SlowSink implements Sink {
-  readonly taken: number[] = [];
-  /** Sizes of what was offered, one for each call. */
-  readonly offered: number[] = [];
-  #allowed = 0;
-  #waiting: { bytes: Uint8Array; resolve: (took: number) => void; reject: (error: Error) => void } | undefined;
-
-  write(bytes: Uint8Array): Promise<number> {
-    assert(this.#waiting === undefined, "two writes at a time");
-    this.offered.push(bytes.length);
-    return new Promise((resolve, reject) => {
-      this.#waiting = { bytes, resolve, reject };
-      this.#serve();
-    });
-  }
-
-  /** Lets so many bytes more through, and everything that follows from that happen. */
-  async allow(bytes: number): Promise<void> {
-    this.#allowed += bytes;
-    this.#serve();
-    await settled();
-  }
-
-  async fail(error: Error): Promise<void> {
-    this.#waiting?.reject(error);
-    this.#waiting = undefined;
-    await settled();
-  }
-
-  get frames(): Frame[] {
-    return split(this.taken);
-  }
-
-  #serve(): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined || this.#allowed === 0) return;
-    const took = Math.min(this.#allowed, waiting.bytes.length);
-    this.#allowed -= took;
-    for (const byte of waiting.bytes.subarray(0, took)) this.taken.push(byte);
-    this.#waiting = undefined;
-    waiting.resolve(took);
-  }
-}
-
-async function settled(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-function split(bytes: number[]): Frame[] {
-  const scanner = new Scanner(FROM_BROKER, 1 << 30), frames: Frame[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const space = scanner.space(), piece = bytes.slice(at, at + space.length);
-    space.set(piece);
-    scanner.filled(piece.length);
-    at += piece.length;
-    for (; scanner.next() !== 0; scanner.advance()) {
-      const whole = scanner.bytes.slice(scanner.start, scanner.start + scanner.frame_bytes);
-      frames.push(decodeFrame(whole));
-    }
-  }
-  assert.equal(scanner.start, scanner.end, "a frame was cut");
-  return frames;
-}
 
 function setup(limit_bytes = 8 * MIB, owner: Partial<OutboxOwner> = {}) {
   const sink = new SlowSink(), lost: unknown[] = [];
