@@ -1,0 +1,117 @@
+/**
+ * A directory of a test's own with a broker and other programs in it, all real processes. Whatever happens to the test,
+ * none of them is left when the sandbox is disposed of.
+ *
+ * @module
+ */
+import { Process } from "./process.ts";
+import { within } from "./wait.ts";
+
+const PROJECT = new URL("../../", import.meta.url).pathname;
+const DENO = [Deno.execPath(), "run", "-q", "-A"];
+/** Should the test itself be killed, its clients end with their standard input, and then the broker with them. */
+const IDLE_EXIT = "60s";
+
+/** A broker's process. */
+export class BrokerProcess extends Process {
+  /** Whether it comes to serve, rather than to end with an error. */
+  async serves(): Promise<boolean> {
+    const ended = this.ended.then(() => false);
+    return await Promise.race([this.says("broker is ready").then(() => true, () => ended), ended]);
+  }
+}
+
+/** A program of `programs/`, which speaks JSON lines. */
+export class Worker extends Process {
+  /** The next object of this type that it tells. */
+  // deno-lint-ignore no-explicit-any -- each test knows what its program tells
+  tells(type: string, ms?: number): Promise<any> {
+    return this.line(
+      (line) => {
+        const object = JSON.parse(line);
+        return object.type === type ? object : undefined;
+      },
+      `tell "${type}"`,
+      ms,
+    );
+  }
+
+  /** Gives an order, and waits for the answer of the same name. */
+  // deno-lint-ignore no-explicit-any -- as above
+  async ask(order: string, ms?: number): Promise<any> {
+    await this.write(order);
+    return await this.tells(order, ms);
+  }
+}
+
+/** See the module's head. */
+export class Sandbox implements AsyncDisposable {
+  readonly #directory = Deno.makeTempDirSync({ prefix: "ipc-e2e-" });
+  readonly socket_dir = `${this.#directory}/sockets`;
+  /** The broker's configuration file. */
+  readonly config_file = `${this.#directory}/ipc.toml`;
+  readonly #processes: Process[] = [];
+
+  constructor() {
+    Deno.mkdirSync(this.socket_dir);
+    Deno.writeTextFileSync(this.config_file, "");
+  }
+
+  /** The path of a channel's socket. */
+  socket(channel: string): string {
+    return `${this.socket_dir}/.deno.${channel}.socket`;
+  }
+
+  /**
+   * Starts a broker and waits until it serves.
+   *
+   * @param env Its configuration, as `IPC_*`.
+   * @param prefix A command to run it by.
+   */
+  async broker(env: Record<string, string> = {}, prefix: readonly string[] = []): Promise<BrokerProcess> {
+    const broker = this.tryBroker(env, prefix);
+    await broker.says("broker is ready");
+    return broker;
+  }
+
+  /** Starts a broker, which may well find that it cannot serve. */
+  tryBroker(env: Record<string, string> = {}, prefix: readonly string[] = []): BrokerProcess {
+    const command = [...prefix, ...DENO, `${PROJECT}tests/e2e/programs/broker.ts`];
+    return this.#started(new BrokerProcess("the broker", command, this.#options({ IPC_IDLE_EXIT: IDLE_EXIT, ...env })));
+  }
+
+  /** Starts a program of `programs/`. */
+  worker(program: string, given: Record<string, unknown> = {}): Worker {
+    const command = [...DENO, `${PROJECT}tests/e2e/programs/${program}.ts`, JSON.stringify(given)];
+    return this.#started(new Worker(program, command, this.#options({})));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await within(Promise.all(this.#processes.map((process) => process.kill())), "processes cannot be killed");
+    Deno.removeSync(this.#directory, { recursive: true });
+  }
+
+  #started<P extends Process>(process: P): P {
+    this.#processes.push(process);
+    return process;
+  }
+
+  #options(env: Record<string, string>) {
+    const inherited: Record<string, string> = {};
+    for (const name of ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "LANG"]) {
+      const value = Deno.env.get(name);
+      if (value !== undefined) inherited[name] = value;
+    }
+    return {
+      cwd: this.#directory,
+      env: {
+        ...inherited,
+        NO_COLOR: "1",
+        IPC_SOCKET_DIR: this.socket_dir,
+        IPC_CONFIG: this.config_file,
+        XDG_RUNTIME_DIR: this.#directory,
+        ...env,
+      },
+    };
+  }
+}
