@@ -3,6 +3,9 @@
  * after two that it did not answer. The PONG has a second use: it is a small read, which makes a connection's read
  * buffer shrink after a burst.
  *
+ * A PING waits behind everything that is queued, for minutes if the peer is slow; so a peer that takes what is queued is
+ * alive, too.
+ *
  * @module
  */
 import { KEEPALIVE_MS } from "../../protocol/limits.ts";
@@ -12,6 +15,7 @@ const UNANSWERED_MAX = 2;
 
 interface Seen {
   reads: number;
+  writes: number;
   since_ms: number;
   unanswered: number;
 }
@@ -21,7 +25,12 @@ export class Keepalive {
   readonly #seen = new Map<Connection, Seen>();
 
   add(connection: Connection, now_ms: number): void {
-    this.#seen.set(connection, { reads: connection.reads, since_ms: now_ms, unanswered: 0 });
+    this.#seen.set(connection, {
+      reads: connection.reads,
+      writes: connection.outbox.writes,
+      since_ms: now_ms,
+      unanswered: 0,
+    });
   }
 
   remove(connection: Connection): void {
@@ -36,8 +45,11 @@ export class Keepalive {
    */
   tick(now_ms: number, ping: (connection: Connection) => void, dead: (connection: Connection) => void): void {
     for (const [connection, seen] of this.#seen) {
-      if (connection.reads !== seen.reads || connection.held_up) {
-        seen.reads = connection.reads;
+      const { reads, held_up, outbox } = connection;
+      const alive = reads !== seen.reads || held_up || outbox.queued_bytes > 0 && outbox.writes !== seen.writes;
+      seen.writes = outbox.writes;
+      if (alive) {
+        seen.reads = reads;
         seen.since_ms = now_ms;
         seen.unanswered = 0;
       } else if (now_ms - seen.since_ms >= KEEPALIVE_MS) {
