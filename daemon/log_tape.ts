@@ -41,7 +41,15 @@ export async function openLog(
   const format = options.format === "json"
     ? getJsonLinesFormatter({ message: "template", properties: "nest:properties" })
     : text();
-  const queue = new LineQueue(sink);
+  const queue = new LineQueue(sink, (lines) =>
+    format({
+      category: ["ipcd"],
+      level: "warning",
+      timestamp: Date.now(),
+      message: ["log lines were lost"],
+      rawMessage: "log lines were lost",
+      properties: { lines },
+    }));
   await configure({
     reset: true,
     sinks: { lines: (record: LogRecord) => queue.push(format(record)) },
@@ -80,18 +88,26 @@ function text(): (record: LogRecord) => string {
 /** Names come from strangers: whatever could break or forge a line is escaped. */
 function quoted(value: unknown): string {
   const text = typeof value === "string" ? value : JSON.stringify(value) ?? "undefined";
-  return /^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text);
+  if (/^[\w./:@+-]+$/.test(text)) return text;
+  // JSON leaves these as they are, but a terminal may take them for commands or ends of lines.
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 class LineQueue {
   readonly #sink: LogSink;
+  /** Makes the line that says how many were lost. */
+  readonly #notice: (lost: number) => string;
   #lines: string[] = [];
   #bytes = 0;
   #lost = 0;
   #writing: Promise<void> | undefined;
 
-  constructor(sink: LogSink) {
+  constructor(sink: LogSink, notice: (lost: number) => string) {
     this.#sink = sink;
+    this.#notice = notice;
   }
 
   push(line: string): void {
@@ -114,7 +130,7 @@ class LineQueue {
   async #write(): Promise<void> {
     try {
       while (this.#lines.length > 0 || this.#lost > 0) {
-        const lost = this.#lost > 0 ? `${new Date().toISOString()} warning ${this.#lost} log lines were lost\n` : "";
+        const lost = this.#lost > 0 ? this.#notice(this.#lost) : "";
         const bytes = new TextEncoder().encode(this.#lines.join("") + lost);
         this.#lines = [];
         this.#lost = 0;
