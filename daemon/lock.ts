@@ -95,14 +95,20 @@ export class Lock {
   release(): void {
     try {
       this.#file.truncateSync(0);
-    } finally {
-      this.#file.close();
+    } catch {
+      // As below.
     }
+    this.#file.close();
   }
 
+  /** What the file says is for people and successors; the lock itself is the kernel's. A full disk changes neither. */
   #write(): void {
-    this.#file.truncateSync(0);
-    this.#file.seekSync(0, Deno.SeekMode.Start);
-    this.#file.writeSync(new TextEncoder().encode(JSON.stringify(this.#holder) + "\n"));
+    try {
+      this.#file.truncateSync(0);
+      this.#file.seekSync(0, Deno.SeekMode.Start);
+      this.#file.writeSync(new TextEncoder().encode(JSON.stringify(this.#holder) + "\n"));
+    } catch {
+      // Whoever looks is told that "another broker" holds the lock.
+    }
   }
 }
