@@ -33,9 +33,9 @@ export interface Service {
 export async function serveBinary(connection: Connection, channel: Channel<Peer>, service: Service): Promise<void> {
   let client: Client<Peer> | undefined;
   try {
-    if (!await preface(connection)) return;
+    if (!await preface(connection)) return connection.finish();
     const hello = await firstFrame(connection);
-    if (hello === undefined) return;
+    if (hello === undefined) return connection.finish();
     client = welcome(connection, channel, hello, service);
     connection.scanner.message_bytes_max = channel.rules.max_message_bytes;
     await serve(connection, client, service.router);

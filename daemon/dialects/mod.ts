@@ -28,7 +28,7 @@ export async function serve(
   failed: (error: unknown) => void,
 ): Promise<void> {
   try {
-    if (!await connection.read()) return connection.close();
+    if (!await connection.read()) return connection.finish();
     const dialect = DIALECTS.get(connection.scanner.bytes[0]!);
     // Whatever it speaks, no answer of ours would be in its language.
     if (dialect === undefined) return connection.close();
