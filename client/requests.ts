@@ -13,13 +13,14 @@ import { structuredCodec } from "./codec.ts";
 import type { Correlation } from "./correlation.ts";
 import type { StreamOptions } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
+import { after } from "./pause.ts";
 import type { Reply } from "./reply.ts";
 import type { Sender } from "./sender.ts";
 
 /** The broker keeps the deadline. This much later the client no longer believes that there is a broker. */
 const GRACE_MS = 1_000;
-/** `setTimeout` takes no more (24.8 days). */
-const TIMER_MS_MAX = 0x7fff_ffff;
+/** How often that is looked at, as long as there is a request with a deadline. */
+const SWEEP_MS = 500;
 
 /** Who waits for a request's replies. */
 export interface Asker {
@@ -36,7 +37,8 @@ export interface Asker {
 interface Open {
   asker: Asker;
   all: boolean;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  /** On the clock of `performance.now()`, later than the broker's; Infinity for none of its own. */
+  deadline_ms: number;
   signal: AbortSignal | undefined;
   abort: (() => void) | undefined;
 }
@@ -47,6 +49,9 @@ export class Requests {
   readonly #sender: Sender;
   readonly #ids: Correlation;
   readonly #open: Map<number, Open> = new Map();
+  /** Open requests with a deadline of their own. */
+  #timed = 0;
+  #sweeping = false;
 
   constructor(outgoing: Outgoing, sender: Sender, ids: Correlation) {
     this.#outgoing = outgoing;
@@ -82,12 +87,12 @@ export class Requests {
       return 0;
     }
     const id = this.#ids.next();
-    const open: Open = { asker, all: options.all === true, timer: undefined, signal, abort: undefined };
+    const deadline_ms = timeout_ms === undefined ? Infinity : performance.now() + timeout_ms + GRACE_MS;
+    const open: Open = { asker, all: options.all === true, deadline_ms, signal, abort: undefined };
     this.#open.set(id, open);
-    if (timeout_ms !== undefined && timeout_ms < TIMER_MS_MAX - GRACE_MS) {
-      open.timer = setTimeout(() => {
-        this.cancel(id, new IpcError("TIMEOUT", `no reply within ${timeout_ms} ms, and none of the broker either`));
-      }, timeout_ms + GRACE_MS);
+    if (deadline_ms !== Infinity) {
+      this.#timed++;
+      if (!this.#sweeping) this.#sweepLater();
     }
     if (signal !== undefined) {
       open.abort = () => this.cancel(id, cancelled(signal));
@@ -144,11 +149,25 @@ export class Requests {
     for (const id of [...this.#open.keys()]) if (!kept_ids.has(id)) this.#end(id)!.asker.fail(error);
   }
 
+  #sweepLater(): void {
+    this.#sweeping = true;
+    after(SWEEP_MS, () => {
+      this.#sweeping = false;
+      const now = performance.now();
+      for (const [id, { deadline_ms }] of this.#open) {
+        if (now >= deadline_ms) {
+          this.cancel(id, new IpcError("TIMEOUT", "no reply in time, and no word from the broker either"));
+        }
+      }
+      if (this.#timed > 0) this.#sweepLater();
+    });
+  }
+
   #end(id: number): Open | undefined {
     const open = this.#open.get(id);
     if (open === undefined) return undefined;
     this.#open.delete(id);
-    clearTimeout(open.timer);
+    if (open.deadline_ms !== Infinity) this.#timed--;
     if (open.abort !== undefined) open.signal!.removeEventListener("abort", open.abort);
     return open;
   }

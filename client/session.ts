@@ -30,7 +30,7 @@ import { Members } from "./members.ts";
 import type { GapNotice, Notice } from "./notice.ts";
 import type { ConnectOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
-import { pause } from "./pause.ts";
+import { after, pause } from "./pause.ts";
 import { type Incoming, receive } from "./receiver.ts";
 import { Requests } from "./requests.ts";
 import { Roles } from "./roles.ts";
@@ -313,11 +313,14 @@ export class Session implements Incoming, Surroundings {
     if (this.#link === undefined) return lost + sender.unconfirmed;
     const link = this.#link;
     let bytes = sender.bytes, confirmed = sender.confirmed;
-    const timer = setInterval(() => {
-      if (sender.bytes === bytes && sender.confirmed === confirmed) shut(link);
-      bytes = sender.bytes;
-      confirmed = sender.confirmed;
-    }, CLOSE_MS);
+    const watch = (): () => void =>
+      after(CLOSE_MS, () => {
+        if (sender.bytes === bytes && sender.confirmed === confirmed) return shut(link);
+        bytes = sender.bytes;
+        confirmed = sender.confirmed;
+        disarm = watch();
+      });
+    let disarm = watch();
     this.room();
     try {
       await this.confirmations.flush();
@@ -326,7 +329,7 @@ export class Session implements Incoming, Surroundings {
       const more = error instanceof IpcError ? (error.data as { events?: number } | undefined)?.events : undefined;
       return lost + (more ?? 0) + sender.lost + sender.unconfirmed;
     } finally {
-      clearInterval(timer);
+      disarm();
     }
   }
 
