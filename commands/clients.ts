@@ -1,0 +1,65 @@
+/**
+ * `ipc clients`: who is connected.
+ *
+ * @module
+ */
+import type { ClientInfo } from "../client/mod.ts";
+import { formatDuration } from "../config/units.ts";
+import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
+import { askBroker } from "./connection.ts";
+import { EXIT } from "./exit_codes.ts";
+import type { Io } from "./io.ts";
+import { tableText } from "./table.ts";
+import { argumentParser, parseArguments, type Verb } from "./verb.ts";
+
+/** Options of `ipc clients`. */
+export interface ClientsOptions {
+  channel: string | undefined;
+  json: boolean;
+}
+
+export const verb: Verb<ClientsOptions> = { parse: parseClients, run: runClients };
+
+export function parseClients(argv: readonly string[]): ClientsOptions {
+  const parser = argumentParser("clients", "List the connected clients.")
+    .argument("[channel]", "only those of this channel")
+    .option("--json", "one JSON object a line");
+  const { args: [channel], options } = parseArguments(parser, argv);
+  return { channel, json: options.json ?? false };
+}
+
+export async function runClients({ channel, json }: ClientsOptions, io: Io): Promise<number> {
+  const all = await askBroker("clients", channel === undefined ? {} : { channel }, io) as ClientInfo[];
+  // Those on the broker's own channel look at it, as this command does; they are shown to who asks for them.
+  const clients = all.filter((client) => client.channel !== CONTROL_CHANNEL || channel === CONTROL_CHANNEL);
+  io.stdout.write(json ? clients.map((client) => `${JSON.stringify(client)}\n`).join("") : clientsText(clients));
+  return EXIT.OK;
+}
+
+/** A table of clients. */
+export function clientsText(clients: readonly ClientInfo[]): string {
+  return tableText(
+    [
+      { heading: "CLIENT", right: true },
+      { heading: "CHANNEL" },
+      { heading: "NAME" },
+      { heading: "PID", right: true },
+      { heading: "ROLES" },
+      { heading: "IN", right: true },
+      { heading: "OUT", right: true },
+      { heading: "QUEUED", right: true },
+      { heading: "FOR", right: true },
+    ],
+    clients.map((client) => [
+      client.client,
+      client.channel,
+      client.name,
+      client.pid,
+      (["listen", "handle", "presence"] as const).filter((role) => client[role]).join(","),
+      client.events_in,
+      client.events_out,
+      client.queued_bytes,
+      formatDuration(Math.round(client.connected_ms / 1000) * 1000),
+    ]),
+  );
+}

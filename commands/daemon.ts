@@ -1,0 +1,48 @@
+/**
+ * `ipc daemon`: the broker, run in the foreground or started, stopped and asked by hand.
+ *
+ * @module
+ */
+import { Argument, Option } from "@commander-js/extra-typings";
+import type { Io } from "./io.ts";
+import { argumentParser, parseArguments, type Verb } from "./verb.ts";
+
+/** What can be done with the broker. */
+export const DAEMON_ACTIONS = ["run", "start", "stop", "restart", "status", "reload"] as const;
+
+/** Options of `ipc daemon`. */
+export interface DaemonOptions {
+  action: (typeof DAEMON_ACTIONS)[number];
+  /** The one configuration file to read, for `run`, `start` and `restart`. */
+  config: string | undefined;
+  /** A duration that stands in the place of `idle_exit`'s default. */
+  idle_exit_default: string | undefined;
+  /** For `status`. */
+  json: boolean;
+}
+
+export const verb: Verb<DaemonOptions> = { parse: parseDaemon, run: runDaemon };
+
+export function parseDaemon(argv: readonly string[]): DaemonOptions {
+  const parser = argumentParser("daemon", "The broker.", [
+    "ipc daemon run       # in the foreground: log on standard error, SIGTERM ends it, SIGHUP reads the configuration again",
+    "ipc daemon start     # in the background; it stays until it is stopped",
+    "ipc daemon status",
+  ])
+    .addArgument(new Argument("<action>", "what to do").choices(DAEMON_ACTIONS))
+    .option("--config <path>", "run, start, restart: read this configuration file and no other")
+    .option("--json", "status: as one JSON object")
+    .addOption(new Option("--idle-exit-default <duration>", "for brokers that are started on demand").hideHelp());
+  const { args: [action], options } = parseArguments(parser, argv);
+  return {
+    action,
+    config: options.config,
+    idle_exit_default: options.idleExitDefault,
+    json: options.json ?? false,
+  };
+}
+
+export async function runDaemon(options: DaemonOptions, io: Io): Promise<number> {
+  if (options.action === "run") return await (await import("./daemon_run.ts")).runBroker(options, io);
+  return await (await import("./daemon_control.ts")).controlBroker(options, io);
+}

@@ -1,0 +1,139 @@
+/**
+ * `ipc daemon start|stop|restart|status|reload`: the broker by hand.
+ *
+ * @module
+ */
+import { control, IpcError } from "../client/mod.ts";
+import { formatBytes, formatDuration } from "../config/units.ts";
+import type { Settings } from "../config/settings.ts";
+import { startBroker } from "./autostart.ts";
+import { brokerAnswers } from "./connection.ts";
+import type { DaemonOptions } from "./daemon.ts";
+import { EXIT, Failure } from "./exit_codes.ts";
+import type { Io } from "./io.ts";
+import { lockHolder } from "./lock_holder.ts";
+import { notice } from "./notice.ts";
+import { settingsOf } from "./settings.ts";
+import { fieldsText } from "./table.ts";
+
+/** How much longer than its own limit a broker may take to end. */
+const STOP_MARGIN_MS = 5_000;
+const POLL_MS = 20;
+
+type Action = (options: DaemonOptions, settings: Settings, io: Io) => Promise<number>;
+
+const ACTIONS: Readonly<Record<Exclude<DaemonOptions["action"], "run">, Action>> = {
+  start,
+  stop,
+  restart: async (options, settings, io) => {
+    await stop(options, settings, io);
+    return await start(options, settings, io);
+  },
+  status,
+  reload,
+};
+
+/** Does one of them. @returns The exit code. */
+export async function controlBroker(options: DaemonOptions, io: Io): Promise<number> {
+  if (options.action === "run") throw new Error("run is not an action on a broker that runs");
+  return await ACTIONS[options.action](options, await settingsOf(io, options.config), io);
+}
+
+async function start(options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
+  if (await brokerAnswers(settings)) notice(io.stderr, "a broker is running already");
+  else await startBroker(settings, options.config === undefined ? [] : ["--config", options.config], io);
+  return EXIT.OK;
+}
+
+/** Through the control channel if it answers, else by the signal that means the same. */
+async function stop(_options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
+  const pid = await pidOf(settings, io);
+  if (pid === undefined) {
+    notice(io.stderr, "no broker is running");
+    return EXIT.OK;
+  }
+  try {
+    await control("drain", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" });
+  } catch (error) {
+    if (!(error instanceof IpcError)) throw error;
+    signalProcess(pid, "SIGTERM");
+  }
+  const deadline = performance.now() + settings.drain_timeout_ms + STOP_MARGIN_MS;
+  // A signal that changes nothing tells whether there still is such a process.
+  while (signalProcess(pid, "SIGCONT")) {
+    if (performance.now() >= deadline) {
+      throw new Failure(EXIT.TIMEOUT, `the broker with pid ${pid} does not end; if you must: kill -9 ${pid}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  notice(io.stderr, `the broker with pid ${pid} has ended`);
+  return EXIT.OK;
+}
+
+async function status(options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
+  const stats = await control("stats", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" }) as Stats;
+  if (options.json) io.stdout.write(`${JSON.stringify(stats)}\n`);
+  else {
+    io.stdout.write(fieldsText([
+      ["state", stats.draining ? "going away" : "running"],
+      ["pid", stats.pid],
+      ["version", stats.version],
+      ["sockets in", settings.socket_dir],
+      ["running for", formatDuration(Math.round(stats.uptime_ms / 1000) * 1000)],
+      ["channels", stats.channels],
+      ["clients", stats.clients],
+      ["events", stats.events],
+      ["requests", stats.requests],
+      ["queued", formatBytes(stats.queued_bytes)],
+      ["slow consumers", stats.slow_consumers],
+      ["memory", formatBytes(stats.memory.rss_bytes)],
+    ]));
+  }
+  return EXIT.OK;
+}
+
+interface Stats {
+  pid: number;
+  version: string;
+  uptime_ms: number;
+  channels: number;
+  clients: number;
+  events: number;
+  requests: number;
+  queued_bytes: number;
+  slow_consumers: number;
+  draining: boolean;
+  memory: { rss_bytes: number };
+}
+
+/** Looks at the configuration itself first: what is wrong with it is then said as for any other command. */
+async function reload(_options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
+  await control("reload", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" });
+  notice(io.stderr, "the broker has read its configuration again");
+  return EXIT.OK;
+}
+
+async function pidOf(settings: Settings, io: Io): Promise<number | undefined> {
+  try {
+    const { pid } = await control("ping", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" }) as {
+      pid: number;
+    };
+    return pid;
+  } catch (error) {
+    if (!(error instanceof IpcError) || error.reason === "FORBIDDEN") throw error;
+  }
+  // It may be going away, or hang.
+  const holder = await lockHolder(settings, io);
+  return holder === undefined || holder.pid === 0 ? undefined : holder.pid;
+}
+
+/** @returns Whether there is such a process. */
+function signalProcess(pid: number, signal: Deno.Signal): boolean {
+  try {
+    Deno.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

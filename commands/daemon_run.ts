@@ -1,0 +1,45 @@
+/**
+ * `ipc daemon run`: the broker, in the foreground.
+ *
+ * @module
+ */
+import { stateDirectory } from "../config/files.ts";
+import { loadSettings } from "../config/load.ts";
+import { buildInfo } from "./build_info.ts";
+import type { DaemonOptions } from "./daemon.ts";
+import { EXIT } from "./exit_codes.ts";
+import type { Io } from "./io.ts";
+
+/** Runs until it is told to stop, by a signal or through the control channel. @returns 0. */
+export async function runBroker(options: DaemonOptions, io: Io): Promise<number> {
+  const load = async () =>
+    (await loadSettings({
+      cwd: io.cwd(),
+      env: io.env,
+      ...(options.config === undefined ? {} : { config_file: options.config }),
+      ...(options.idle_exit_default === undefined ? {} : { defaults: { idle_exit: options.idle_exit_default } }),
+    })).settings;
+  const settings = await load(), { version } = await buildInfo();
+  const [{ startBroker }, { openLog }] = await Promise.all([
+    import("../daemon/mod.ts"),
+    import("../daemon/log_tape.ts"),
+  ]);
+  const log = await openLog(settings.log);
+  try {
+    const broker = await startBroker({ settings, state_dir: stateDirectory(io.env), version, log, reload: load });
+    const removers = [
+      io.onSignal("SIGTERM", () => void broker.drain("SIGTERM")),
+      io.onSignal("SIGINT", () => void broker.drain("SIGINT")),
+      io.onSignal("SIGHUP", () => {
+        broker.reload().catch((error) =>
+          log.error("the configuration could not be read again", { error: error.message })
+        );
+      }),
+    ];
+    await broker.finished;
+    for (const remove of removers) remove();
+  } finally {
+    await log.close();
+  }
+  return EXIT.OK;
+}

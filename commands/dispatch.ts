@@ -1,0 +1,83 @@
+/**
+ * From the arguments to one verb, and from whatever comes of it to an exit code.
+ *
+ * @module
+ */
+import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
+import { BrokenPipe, type Io, type Output, WriteError } from "./io.ts";
+import { notice, writeNotice } from "./notice.ts";
+import type { Verb } from "./verb.ts";
+import { VERBS } from "./verbs.ts";
+
+/**
+ * Runs the verb that the arguments name.
+ *
+ * @param argv The arguments, without the program's name.
+ * @param io Where it reads, writes and hears signals.
+ * @returns The exit code.
+ */
+export async function dispatch(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    const name = argv[0] === "--version" || argv[0] === "-V" ? "version" : argv[0];
+    const entry = VERBS.find((entry) => entry.name === name);
+    if (entry === undefined) return await overview(argv, io);
+    const { verb } = await entry.load();
+    return await parseAndRun(verb, argv.slice(1), io);
+  } catch (error) {
+    return report(error, io.stderr);
+  }
+}
+
+async function parseAndRun<Options>(verb: Verb<Options>, argv: readonly string[], io: Io): Promise<number> {
+  let options: Options;
+  try {
+    options = verb.parse(argv);
+  } catch (error) {
+    return await explain(error, io);
+  }
+  return await verb.run(options, io);
+}
+
+/** What is no verb: `--help`, `help [verb]`, nothing at all, or a mistake. */
+async function overview(argv: readonly string[], io: Io): Promise<number> {
+  if (argv[0] === "help" && argv[1] !== undefined) return await dispatch([argv[1], "--help"], io);
+  const { argumentParser, parseArguments, UsageError } = await import("./verb.ts");
+  const program = argumentParser("", "Lets the processes of a machine talk: events, requests and replies.", [
+    "ipc listen deploys                 # prints what is sent; starts a broker if none runs",
+    'ipc send deploys "v1.4 is live"',
+    "ipc handle wc -- wc -w             # answers requests by running a command",
+    "ipc request wc < README.md",
+  ]).name("ipc").usage("<verb> [arguments]").helpCommand("help [verb]", "print the help of a verb");
+  program.commandsGroup("Verbs:");
+  program.option("-V, --version", "print the version");
+  for (const { name, summary } of VERBS) program.command(name).summary(summary).helpOption(false);
+  try {
+    if (argv.length > 0) parseArguments(program, argv[0] === "help" ? ["--help"] : argv);
+    throw new UsageError("a verb is missing", program.helpInformation());
+  } catch (error) {
+    return await explain(error, io);
+  }
+}
+
+/** Help on request is what was asked for; help because of a mistake is a notice. */
+async function explain(error: unknown, io: Io): Promise<number> {
+  const { HelpRequested, UsageError } = await import("./verb.ts");
+  if (error instanceof HelpRequested) {
+    io.stdout.write(error.message);
+    return EXIT.OK;
+  }
+  if (!(error instanceof UsageError)) throw error;
+  notice(io.stderr, error.message.replace("unknown command", "unknown verb"));
+  writeNotice(io.stderr, `${error.help}\n`);
+  return EXIT.USAGE;
+}
+
+function report(error: unknown, stderr: Output): number {
+  if (error instanceof BrokenPipe) return EXIT.BROKEN_PIPE;
+  if (error instanceof WriteError) {
+    notice(stderr, error.message);
+    return EXIT.NEGATIVE;
+  }
+  notice(stderr, describeError(error));
+  return exitCodeOf(error);
+}

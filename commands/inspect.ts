@@ -1,0 +1,69 @@
+/**
+ * `ipc inspect`: all about one channel.
+ *
+ * @module
+ */
+import type { ClientInfo } from "../client/mod.ts";
+import type { ChannelSettings } from "../config/settings.ts";
+import { formatBytes, formatDuration } from "../config/units.ts";
+import type { ChannelLine } from "./channels.ts";
+import { clientsText } from "./clients.ts";
+import { askBroker } from "./connection.ts";
+import { EXIT } from "./exit_codes.ts";
+import type { Io } from "./io.ts";
+import { fieldsText } from "./table.ts";
+import { argumentParser, parseArguments, type Verb } from "./verb.ts";
+
+/** Options of `ipc inspect`. */
+export interface InspectOptions {
+  channel: string;
+  json: boolean;
+}
+
+/** A channel as the broker tells it. */
+interface ChannelDetails extends ChannelLine {
+  epoch: string;
+  settings: ChannelSettings;
+  history: { from_seq: number; to_seq: number; bytes: number };
+  retained: boolean;
+  client_list: ClientInfo[];
+}
+
+export const verb: Verb<InspectOptions> = { parse: parseInspect, run: runInspect };
+
+export function parseInspect(argv: readonly string[]): InspectOptions {
+  const parser = argumentParser("inspect", "Show all about one channel.")
+    .argument("<channel>", "its name")
+    .option("--json", "as one JSON object");
+  const { args: [channel], options } = parseArguments(parser, argv);
+  return { channel, json: options.json ?? false };
+}
+
+export async function runInspect({ channel, json }: InspectOptions, io: Io): Promise<number> {
+  const details = await askBroker("channel", { channel }, io) as ChannelDetails;
+  io.stdout.write(json ? `${JSON.stringify(details)}\n` : detailsText(details));
+  return EXIT.OK;
+}
+
+function detailsText(details: ChannelDetails): string {
+  const { history, settings } = details;
+  const fields = fieldsText([
+    ["channel", details.channel],
+    ["socket", details.path],
+    ["opened", details.dynamic ? "on demand" : "by the configuration"],
+    ["epoch", details.epoch],
+    ["events", `${details.events} (${formatBytes(details.bytes)}), ${details.rate_per_s} a second now`],
+    ["last event", details.seq],
+    [
+      "history",
+      history.from_seq === 0 ? "empty" : `${history.from_seq} to ${history.to_seq} (${formatBytes(history.bytes)})`,
+    ],
+    ["retained event", details.retained],
+    ["requests", `${details.requests}, ${details.requests_open} of them open`],
+    ["overflow", `${settings.overflow}, queues of ${formatBytes(settings.queue_bytes)}`],
+    ["message limit", formatBytes(settings.max_message_bytes)],
+    ["request timeout", formatDuration(settings.request_timeout_ms ?? Infinity)],
+    ["clients", `${details.clients}: ${details.listeners} listening, ${details.handlers} handling`],
+  ]);
+  return details.client_list.length === 0 ? fields : `${fields}\n${clientsText(details.client_list)}`;
+}

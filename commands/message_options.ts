@@ -1,0 +1,201 @@
+/**
+ * The options that say what a message is and where it comes from, the same for `send` and `request`; and reading it.
+ *
+ * @module
+ */
+import { type Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import { type Encoding, ENCODINGS } from "../protocol/frame.ts";
+import { HEADERS_BYTES_MAX } from "../protocol/limits.ts";
+import { encodeBody } from "../protocol/msgpack.ts";
+import { EXIT, Failure } from "./exit_codes.ts";
+import type { Input, Io } from "./io.ts";
+import { type NamedParser, usageError } from "./verb.ts";
+
+/** How a message is written; `auto` is text where it is valid UTF-8, else bytes. */
+export type MessageEncoding = "auto" | "text" | "json" | "bytes";
+
+/** What a message is and where it comes from. */
+export interface MessageOptions {
+  channel: string;
+  /** The message itself; if `undefined`, `file` is read. */
+  message: string | undefined;
+  /** A file's path, `-` for standard input. */
+  file: string;
+  /** One message is all there is, or a line, or what stands before a NUL. */
+  records: "whole" | "lines" | "null";
+  encoding: MessageEncoding;
+  headers: ReadonlyMap<string, string>;
+}
+
+/** Adds the shared options to a verb's parser. */
+export function withMessageOptions<Args extends unknown[], Options extends Record<string, unknown>>(
+  parser: Command<Args, Options>,
+) {
+  return parser
+    .argument("<channel>", "where to")
+    .argument("[message]", "what; without it, or as -, standard input is read")
+    .option("-f, --file <path>", "read the message from a file; - is standard input")
+    .option("-l, --lines", "each line is a message, sent as it comes, without its line feed")
+    .option("-0, --null", "each record that ends in a NUL byte is a message")
+    .option("-H, --header <key:value>", "put beside the message; may be repeated", addHeader, new Map<string, string>())
+    .option("--json", "the message is JSON")
+    .option("--text", "the message is text: refuse what is not UTF-8")
+    .option("--bytes", "the message is bytes; without any of these it is text if it is UTF-8, else bytes");
+}
+
+/** What {@linkcode withMessageOptions} parses to. */
+interface ParsedMessageOptions {
+  file?: string;
+  lines?: true;
+  null?: true;
+  header: Map<string, string>;
+  json?: true;
+  text?: true;
+  bytes?: true;
+}
+
+/** Reads the shared options off a parser that has run. */
+export function messageOptions(
+  parser: NamedParser,
+  args: readonly [string, string | undefined, ...unknown[]],
+  parsed: ParsedMessageOptions,
+): MessageOptions {
+  const [channel, message] = args;
+  const encodings = (["json", "text", "bytes"] as const).filter((encoding) => parsed[encoding]);
+  if (encodings.length > 1) throw usageError(parser, `--${encodings[0]} and --${encodings[1]} exclude each other`);
+  if (parsed.lines && parsed.null) throw usageError(parser, "--lines and --null exclude each other");
+  const records = parsed.lines ? "lines" : parsed.null ? "null" : "whole";
+  const options: MessageOptions = {
+    channel,
+    message: undefined,
+    file: parsed.file ?? "-",
+    records,
+    encoding: encodings[0] ?? "auto",
+    headers: parsed.header,
+  };
+  if (message === undefined || message === "-") return options;
+  if (parsed.file !== undefined) throw usageError(parser, "a message and --file exclude each other");
+  if (records !== "whole") throw usageError(parser, `--${records} reads standard input or --file, not a message`);
+  return { ...options, message };
+}
+
+function addHeader(text: string, headers: Map<string, string>): Map<string, string> {
+  const colon = text.indexOf(":");
+  if (colon < 1) throw new InvalidArgumentError("It must be KEY:VALUE.");
+  return new Map(headers).set(text.slice(0, colon).trim(), text.slice(colon + 1).trim());
+}
+
+/** The headers block of a frame. @throws {Failure} If it is too long. */
+export function headersBlock(headers: ReadonlyMap<string, string>): Uint8Array<ArrayBuffer> {
+  if (headers.size === 0) return new Uint8Array(0);
+  const block = encodeBody(headers);
+  if (block.length <= HEADERS_BYTES_MAX) return block;
+  throw new Failure(EXIT.DATA, `headers of ${block.length} bytes are too long, limit is ${HEADERS_BYTES_MAX}`);
+}
+
+/** Where the message comes from, open. */
+export interface MessageSource extends Disposable {
+  input: Pick<Input, "read">;
+  /** For messages to people. */
+  name: string;
+}
+
+/** @throws {Failure} If the file cannot be read. */
+export async function openSource(path: string, io: Io): Promise<MessageSource> {
+  if (path === "-") return { input: io.stdin, name: "standard input", [Symbol.dispose]() {} };
+  try {
+    const file = await Deno.open(path);
+    return { input: file, name: path, [Symbol.dispose]: () => file.close() };
+  } catch (error) {
+    throw cannotRead(path, error);
+  }
+}
+
+/** The one message that the options name. @throws {Failure} If it cannot be read or is too long. */
+export async function readMessage(
+  options: MessageOptions,
+  limit_bytes: number,
+  io: Io,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (options.message !== undefined) return checkLength(new TextEncoder().encode(options.message), limit_bytes);
+  using source = await openSource(options.file, io);
+  return await readAll(source, limit_bytes);
+}
+
+/** Memory follows what has arrived, and stops just behind the limit. */
+async function readAll({ input, name }: MessageSource, limit_bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes = new Uint8Array(64 * 1024), end = 0;
+  for (;;) {
+    if (end === bytes.length) {
+      if (end > limit_bytes) throw tooLong(`message from ${name}`, undefined, limit_bytes);
+      const larger = new Uint8Array(Math.min(bytes.length * 4, limit_bytes + 1));
+      larger.set(bytes);
+      bytes = larger;
+    }
+    const count = await readSome({ input, name }, end === 0 ? bytes : bytes.subarray(end));
+    if (count === null) return checkLength(bytes.subarray(0, end), limit_bytes);
+    end += count;
+  }
+}
+
+/** Reads what is there. @throws {Failure} If it cannot be read, a directory for instance. */
+export async function readSome(
+  { input, name }: Pick<MessageSource, "input" | "name">,
+  into: Uint8Array,
+): Promise<number | null> {
+  try {
+    return await input.read(into);
+  } catch (error) {
+    throw cannotRead(name, error);
+  }
+}
+
+function checkLength(bytes: Uint8Array<ArrayBuffer>, limit_bytes: number): Uint8Array<ArrayBuffer> {
+  if (bytes.length > limit_bytes) throw tooLong("message", bytes.length, limit_bytes);
+  return bytes;
+}
+
+/** What to say of a message over the limit. */
+export function tooLong(what: string, length: number | undefined, limit_bytes: number): Failure {
+  const is = length === undefined ? "" : ` of ${length} bytes`;
+  return new Failure(EXIT.DATA, `${what}${is} is too long, limit is ${limit_bytes} bytes (max_message)`);
+}
+
+function cannotRead(name: string, error: unknown): Failure {
+  return new Failure(EXIT.DATA, `cannot read the message from ${name}: ${(error as Error).message}`);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * The wire's encoding of a message.
+ *
+ * @param what What to call it in an error.
+ * @throws {Failure} If the message is not what the options say it is.
+ */
+export function encodingOf(bytes: Uint8Array, encoding: MessageEncoding, what = "message"): Encoding {
+  if (encoding === "bytes") return ENCODINGS.BYTES;
+  const text = decode(bytes);
+  if (encoding === "auto") return text === undefined ? ENCODINGS.BYTES : ENCODINGS.TEXT;
+  if (text === undefined) throw new Failure(EXIT.DATA, `${what} is not valid UTF-8; send it with --bytes`);
+  if (encoding === "text") return ENCODINGS.TEXT;
+  try {
+    JSON.parse(text);
+    return ENCODINGS.JSON;
+  } catch (error) {
+    throw new Failure(EXIT.DATA, `${what} is not JSON: ${(error as Error).message}`);
+  }
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether bytes are UTF-8. */
+export function isUtf8(bytes: Uint8Array): boolean {
+  return decode(bytes) !== undefined;
+}

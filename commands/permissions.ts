@@ -1,0 +1,25 @@
+/**
+ * With which flags Deno runs the bundle. Each verb gets what it needs and no more: what cannot run a program or call
+ * foreign functions cannot be made to.
+ *
+ * @module
+ */
+
+/** Nothing is looked for beside the bundle: no configuration, no lock file, nothing to download. */
+export const RUN_FLAGS: readonly string[] = ["--no-prompt", "--no-config", "--no-lock", "--no-remote", "--no-npm"];
+
+/** Sockets and files, `IPC_*`, and whose sockets and files they are. */
+const CLIENT_PERMISSIONS = ["--allow-read", "--allow-write", "--allow-net", "--allow-env", "--allow-sys"];
+
+/** The broker runs no programs. */
+export const BROKER_PERMISSIONS: readonly string[] = CLIENT_PERMISSIONS;
+
+/** By verb; `undefined` for all others. */
+export const VERB_PERMISSIONS: ReadonlyMap<string | undefined, readonly string[]> = new Map([
+  // Commands, and a broker; poll(2), to notice that nobody reads any more.
+  ["listen", [...CLIENT_PERMISSIONS, "--allow-run", "--allow-ffi"]],
+  ["handle", [...CLIENT_PERMISSIONS, "--allow-run"]],
+  // start, stop and restart.
+  ["daemon", [...CLIENT_PERMISSIONS, "--allow-run"]],
+  [undefined, CLIENT_PERMISSIONS],
+]);

@@ -1,0 +1,124 @@
+/**
+ * `ipc request`: asks a channel's handler and prints what it replies.
+ *
+ * A reply that is text gets the line feed at its end that it lacks, so that prompts and logs stay whole; bytes, and
+ * everything with `--raw`, are printed as they came.
+ *
+ * @module
+ */
+import { type Channel, ENCODINGS, type Reply } from "../client/mod.ts";
+import { type Encoding, FLAGS } from "../protocol/frame.ts";
+import { decodePayload } from "../protocol/payload.ts";
+import { openChannel, waitForRole } from "./connection.ts";
+import { eachFrame } from "./event_frames.ts";
+import { EXIT } from "./exit_codes.ts";
+import type { Io } from "./io.ts";
+import { messageFrames } from "./message_frames.ts";
+import { type MessageOptions, messageOptions, withMessageOptions } from "./message_options.ts";
+import { writeNotice } from "./notice.ts";
+import { dataText } from "./payload_text.ts";
+import {
+  argumentParser,
+  countArgument,
+  durationArgument,
+  parseArguments,
+  type Verb,
+  waitOption,
+  withBareWait,
+} from "./verb.ts";
+
+/** Options of `ipc request`. */
+export interface RequestOptions extends MessageOptions {
+  /** Deadline of one request; `undefined` is the channel's own. */
+  timeout_ms: number | undefined;
+  /** Ask every handler. */
+  all: boolean;
+  /** Enough replies; `undefined` is all that come. */
+  replies: number | undefined;
+  /** How long to wait for a handler; `undefined` is not at all. */
+  wait_ms: number | undefined;
+  /** Leave with the handler's status. */
+  remote_status: boolean;
+  raw: boolean;
+  name: string;
+}
+
+export const verb: Verb<RequestOptions> = { parse: parseRequest, run: runRequest };
+
+export function parseRequest(argv: readonly string[]): RequestOptions {
+  const parser = withMessageOptions(
+    argumentParser("request", "Ask a channel's handler, print its reply, and exit with its status.", [
+      "ipc request wc < README.md",
+      'ipc request -t 5s deploy "v1.4"',
+      "ipc request --all health",
+    ]),
+  )
+    .option(
+      "-t, --timeout <duration>",
+      "give up after this long; 0 is never (default: the channel's own)",
+      durationArgument,
+    )
+    .option("--all", "ask every handler and print each reply")
+    .option("--replies <n>", "with --all, or a reply in parts: stop after this many", countArgument)
+    .addOption(waitOption("for a handler"))
+    .option("--no-remote-status", "exit 0 for any reply, whatever the handler's status")
+    .option("--raw", "print the reply as it is, without a line feed added")
+    .option("--name <name>", "what the handler's side sees as the requester's name", "ipc request");
+  const { args, options } = parseArguments(parser, withBareWait(argv));
+  return {
+    ...messageOptions(parser, args, options),
+    timeout_ms: options.timeout,
+    all: options.all ?? false,
+    replies: options.replies,
+    wait_ms: options.wait,
+    remote_status: options.remoteStatus,
+    raw: options.raw ?? false,
+    name: options.name,
+  };
+}
+
+export async function runRequest(options: RequestOptions, io: Io): Promise<number> {
+  await using channel = await openChannel(options.channel, io, {
+    name: options.name,
+    reconnect: false,
+    presence: options.wait_ms !== undefined,
+    onnotice: () => {},
+  });
+  if (options.wait_ms !== undefined) await waitForRole(channel, "handle", options.wait_ms);
+  const { message_bytes_max } = channel;
+  let status: number = EXIT.OK;
+  await messageFrames(options, { ...NO_ENVELOPE, message_bytes_max }, io, async (frames) => {
+    for (const { flags, payload } of eachFrame(frames)) {
+      const data = decodePayload((flags & FLAGS.ENCODING) as Encoding, payload);
+      status = Math.max(status, await ask(data, options, channel, io));
+    }
+  });
+  return options.remote_status ? status : EXIT.OK;
+}
+
+/** A request's headers travel with each call, and it goes to whichever handler the broker chooses. */
+const NO_ENVELOPE = { headers: new Uint8Array(0), target: 0, retain: false };
+
+/** @returns The largest status of the replies. */
+async function ask(data: unknown, options: RequestOptions, channel: Channel, io: Io): Promise<number> {
+  const { headers, all, timeout_ms } = options;
+  let status = 0, replies = 0;
+  for await (const reply of channel.invokeStream(data, { headers, all, timeout_ms })) {
+    status = Math.max(status, reply.status);
+    if (reply.headers.get("stream") === "stderr") writeNotice(io.stderr, dataText(reply.data));
+    else {
+      io.stdout.write(printed(reply, options.raw));
+      if (++replies === options.replies) break;
+    }
+  }
+  return status;
+}
+
+function printed(reply: Reply, raw: boolean): Uint8Array {
+  const bytes = dataText(reply.data);
+  if (raw || reply.encoding === ENCODINGS.BYTES || bytes.length === 0 || bytes.at(-1) === 10) return bytes;
+  const line = new Uint8Array(bytes.length + 1);
+  line.set(bytes);
+  line[bytes.length] = 10;
+  return line;
+}

@@ -1,0 +1,162 @@
+/**
+ * Runs somebody's command for a message: the payload on its standard input, and an end for it and all that it started.
+ *
+ * A command gets a session, and so a process group, of its own. Ctrl-C in a terminal then reaches ipc alone, which ends
+ * the whole group: first TERM, and KILL for what is left after a while. Whatever the command started in the background
+ * is in that group too, unless it left it on purpose.
+ *
+ * @module
+ */
+import { EXIT, Failure } from "./exit_codes.ts";
+
+/** How long a command may take to end after TERM, unless somebody says otherwise. */
+export const KILL_AFTER_MS = 2_000;
+/** How often to look whether a group that was told to end has. */
+const GROUP_POLL_MS = 20;
+
+/** Gets what a command writes. */
+export type TakeOutput = (bytes: Uint8Array<ArrayBuffer>) => Promise<void> | void;
+
+/** What to run, and how. */
+export interface CommandOptions {
+  /** The program and its arguments; no shell looks at them. */
+  command: readonly string[];
+  /** Added to the environment. */
+  env: Record<string, string>;
+  stdin: Uint8Array<ArrayBuffer>;
+  /** Without it, standard output is ipc's own. */
+  stdout?: TakeOutput;
+  /** Without it, standard error is ipc's own. */
+  stderr?: TakeOutput;
+  /** Ends the command. */
+  signal: AbortSignal;
+  /** How long to wait between TERM and KILL. */
+  kill_after_ms: number;
+}
+
+/**
+ * Runs a command to its end: it has exited, and nobody holds the pipes that its output is read from.
+ *
+ * @returns Its exit status, 128 + n if signal n ended it.
+ * @throws {Failure} With 127 if the command is not found, 126 if it cannot be run.
+ */
+export async function runCommand(options: CommandOptions): Promise<number> {
+  const { signal } = options;
+  const child = spawn(options);
+  const failed = new AbortController();
+  const ended = Promise.all([
+    child.status,
+    writeInput(child, options.stdin),
+    readOutput(options.stdout && child.stdout, options.stdout, failed),
+    readOutput(options.stderr && child.stderr, options.stderr, failed),
+  ]);
+  const stop = AbortSignal.any([signal, failed.signal]);
+  let stopped: Promise<void> | undefined;
+  const onStop = (): void => void (stopped = stopGroup(child.pid, ended, options.kill_after_ms));
+  if (stop.aborted) onStop();
+  else stop.addEventListener("abort", onStop, { once: true });
+  const [status] = await ended;
+  stop.removeEventListener("abort", onStop);
+  await stopped;
+  if (failed.signal.aborted) throw failed.signal.reason;
+  return status.code;
+}
+
+function spawn({ command, env, stdout, stderr }: CommandOptions): Deno.ChildProcess {
+  const [program = "", ...args] = command;
+  try {
+    return new Deno.Command(program, {
+      args,
+      env,
+      detached: true,
+      stdin: "piped",
+      stdout: stdout === undefined ? "inherit" : "piped",
+      stderr: stderr === undefined ? "inherit" : "piped",
+    }).spawn();
+  } catch (error) {
+    throw cannotRun(program, error);
+  }
+}
+
+function cannotRun(program: string, error: unknown): Failure {
+  if (error instanceof Deno.errors.NotFound) {
+    return new Failure(EXIT.NOT_FOUND, `command ${JSON.stringify(program)} is not found`);
+  }
+  return new Failure(EXIT.CANNOT_RUN, `command ${JSON.stringify(program)} cannot be run: ${(error as Error).message}`);
+}
+
+/** That a command does not read what it is given is its own affair. */
+async function writeInput(child: Deno.ChildProcess, payload: Uint8Array<ArrayBuffer>): Promise<void> {
+  const writer = child.stdin.getWriter();
+  try {
+    await writer.write(payload);
+    await writer.close();
+  } catch {
+    await writer.abort().catch(() => {});
+  }
+}
+
+async function readOutput(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
+  take: TakeOutput | undefined,
+  failed: AbortController,
+): Promise<void> {
+  if (stream === undefined || take === undefined) return;
+  for await (const bytes of stream) {
+    if (failed.signal.aborted) continue;
+    try {
+      await take(bytes);
+    } catch (error) {
+      failed.abort(error);
+    }
+  }
+}
+
+/** TERM, then KILL to whoever is left; returns when nobody is. */
+async function stopGroup(pid: number, ended: Promise<unknown>, kill_after_ms: number): Promise<void> {
+  const deadline = performance.now() + kill_after_ms;
+  signalGroup(pid, "SIGTERM");
+  // A stopped process takes TERM when it continues.
+  let over = false;
+  ended.finally(() => over = true);
+  while (signalGroup(pid, "SIGCONT") || !over) {
+    if (performance.now() >= deadline) {
+      signalGroup(pid, "SIGKILL");
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, GROUP_POLL_MS));
+  }
+}
+
+/** @returns Whether there is such a group. */
+function signalGroup(pid: number, signal: Deno.Signal): boolean {
+  try {
+    Deno.kill(-pid, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/**
+ * Makes sure before the first message comes that there is such a command.
+ *
+ * @param path The variable `PATH`.
+ * @throws {Failure} With 127 if it is not found, 126 if it cannot be run.
+ */
+export async function checkCommand(program: string, path: string | undefined): Promise<void> {
+  const places = program.includes("/")
+    ? [program]
+    : (path ?? "/usr/local/bin:/usr/bin:/bin").split(":").map((directory) => `${directory || "."}/${program}`);
+  let found = false;
+  for (const place of places) {
+    try {
+      const { isFile, mode } = await Deno.stat(place);
+      if (isFile && ((mode ?? 0o111) & 0o111) !== 0) return;
+      found = true;
+    } catch { /* not there, or not to be seen: the next one */ }
+  }
+  if (found) throw cannotRun(program, new Error("it is not an executable file"));
+  throw cannotRun(program, new Deno.errors.NotFound());
+}

@@ -1,0 +1,152 @@
+/**
+ * What a verb of the command line is: a step that turns arguments into an options object, and a step that runs with it.
+ * Both can be tested alone: the first as a table of argument lists, the second with streams in memory.
+ *
+ * @module
+ */
+import { Command, CommanderError, InvalidArgumentError, Option, type OptionValues } from "@commander-js/extra-typings";
+import { parseDuration } from "../config/units.ts";
+import type { Io } from "./io.ts";
+
+/** One verb. Its module exports it as `verb`. */
+export interface Verb<Options> {
+  /**
+   * @param argv What stands behind the verb.
+   * @throws {UsageError | HelpRequested}
+   */
+  parse(argv: readonly string[]): Options;
+  /** @returns The exit code. */
+  run(options: Options, io: Io): Promise<number>;
+}
+
+/** The command line is wrong. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+  /** @param help What the right one looks like, to be printed after the message. */
+  constructor(message: string, readonly help: string) {
+    super(message);
+  }
+}
+
+/** Help was asked for; the message is its text. */
+export class HelpRequested extends Error {
+  override readonly name = "HelpRequested";
+}
+
+/** Where help goes on to the next line. */
+const HELP_COLUMNS = 100;
+
+/**
+ * A parser of one verb's arguments. It writes nothing and ends nothing: see {@linkcode parseArguments}.
+ *
+ * @param name The verb, `send`.
+ * @param description What it does, for its help.
+ * @param examples Lines for the end of its help.
+ */
+export function argumentParser(name: string, description: string, examples: readonly string[] = []): Command {
+  const parser = new Command(`ipc ${name}`)
+    .description(description)
+    .helpOption("-h, --help", "print this")
+    .allowExcessArguments(false)
+    .exitOverride();
+  if (examples.length > 0) {
+    parser.addHelpText(
+      "after",
+      `\nExamples:\n${examples.map((line) => `  ${line}\n`).join("")}`,
+    );
+  }
+  return parser;
+}
+
+/**
+ * Runs a parser.
+ *
+ * @throws {UsageError} If the arguments are not what the parser takes.
+ * @throws {HelpRequested} If they ask for help.
+ */
+export function parseArguments<Args extends unknown[], Options extends OptionValues>(
+  parser: Command<Args, Options>,
+  argv: readonly string[],
+): { args: Args; options: Options } {
+  let help = "";
+  parser.configureOutput({
+    writeOut: (text) => help += text,
+    writeErr: () => {},
+    getOutHelpWidth: () => HELP_COLUMNS,
+    getErrHelpWidth: () => HELP_COLUMNS,
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  });
+  try {
+    parser.parse(argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) throw new HelpRequested(help);
+    throw new UsageError(error.message.replace(/^error: /, ""), usageOf(parser));
+  }
+  return { args: parser.processedArgs as Args, options: parser.opts() as Options };
+}
+
+/** Fails the way the parser itself does, for what only shows when all options are known. */
+export function usageError(parser: NamedParser, message: string): UsageError {
+  return new UsageError(message, usageOf(parser));
+}
+
+/** What is asked of a parser for a message. All of its type would take the compiler minutes to compare. */
+export interface NamedParser {
+  name(): string;
+  usage(): string;
+}
+
+function usageOf(parser: NamedParser): string {
+  return `Usage: ${parser.name()} ${parser.usage()}\nTry "${parser.name()} --help".`;
+}
+
+/** Reads a duration: `500ms`, `5s`, `2m`, `1h`, a bare number of seconds; `0` and `infinity` are none. */
+export function durationArgument(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+/** Reads a whole number from 1 up. */
+export function countArgument(text: string): number {
+  return wholeNumber(text, 1);
+}
+
+/** Reads a whole number from 0 up. */
+export function numberArgument(text: string): number {
+  return wholeNumber(text, 0);
+}
+
+function wholeNumber(text: string, least: number): number {
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : -1;
+  if (number < least) throw new InvalidArgumentError(`It must be a whole number from ${least} up.`);
+  return number;
+}
+
+/**
+ * Splits off a command to run: what stands behind the first `--`.
+ *
+ * @returns `command` is empty if there is no `--`.
+ */
+export function splitCommand(argv: readonly string[]): { own: readonly string[]; command: readonly string[] } {
+  const at = argv.indexOf("--");
+  return at < 0 ? { own: argv, command: [] } : { own: argv.slice(0, at), command: argv.slice(at + 1) };
+}
+
+/** The option `--wait[=DURATION]`. Its value must be attached, so that `--wait CHANNEL` waits for as long as it takes. */
+export function waitOption(what: string): Option<"--wait <duration>", undefined, undefined, number> {
+  const option = new Option("--wait <duration>", `wait ${what} first, for this long or for ever`)
+    .argParser(durationArgument);
+  option.flags = "--wait[=DURATION]";
+  return option;
+}
+
+/** Gives a bare `--wait` the value that it stands for. */
+export function withBareWait(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf("--");
+  return argv.map((text, at) => text === "--wait" && (end < 0 || at < end) ? "--wait=infinity" : text);
+}

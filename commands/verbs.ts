@@ -1,0 +1,40 @@
+/**
+ * The verbs that there are. Only the chosen one's module is loaded, so that one verb's dependencies cost the others no
+ * start time.
+ *
+ * @module
+ */
+import type { Verb } from "./verb.ts";
+
+/** A verb as the overview shows it. */
+export interface VerbEntry {
+  /** What is typed. */
+  name: string;
+  /** What it does, in one line. */
+  summary: string;
+  /** Loads its module. */
+  load(): Promise<{ verb: Verb<unknown> }>;
+}
+
+/** In the order of the overview. */
+export const VERBS: readonly VerbEntry[] = [
+  { name: "send", summary: "broadcast a message, or a stream of them", load: () => import("./send.ts") },
+  { name: "request", summary: "ask a channel's handler and print the reply", load: () => import("./request.ts") },
+  {
+    name: "listen",
+    summary: "print the events of channels, or run a command for each",
+    load: () => import("./listen.ts"),
+  },
+  { name: "handle", summary: "answer requests by running a command", load: () => import("./handle.ts") },
+  { name: "channels", summary: "list the open channels", load: () => import("./channels.ts") },
+  { name: "inspect", summary: "show all about one channel", load: () => import("./inspect.ts") },
+  { name: "clients", summary: "list the connected clients", load: () => import("./clients.ts") },
+  { name: "ping", summary: "measure the way to the broker and back", load: () => import("./ping.ts") },
+  {
+    name: "daemon",
+    summary: "run, start, stop, restart, inspect or reload the broker",
+    load: () => import("./daemon.ts"),
+  },
+  { name: "sockname", summary: "print the path of a channel's socket", load: () => import("./sockname.ts") },
+  { name: "version", summary: "print the version", load: () => import("./version.ts") },
+];
