@@ -113,10 +113,10 @@ class RunningBroker implements Broker {
       left: (client, reason) => this.#left(client, reason),
       deadlines: () => this.#watchDeadlines(),
     }, now);
-    this.#strangers = new Strangers(now, (connection, why) => {
-      this.#warn("refused a connection", { why });
-      this.#announce({ event: "refused", reason: why });
-      connection.dismiss(byeFrame(new IpcError("OVERLOADED", why)));
+    this.#strangers = new Strangers(now, (connection, error) => {
+      this.#warn("refused a connection", { why: error.message });
+      this.#announce({ event: "refused", reason: error.message });
+      connection.dismiss(byeFrame(error));
     });
     this.#service = {
       router: this.#router,
@@ -143,7 +143,7 @@ class RunningBroker implements Broker {
     };
     this.#router.answer = control(context);
     this.#router.control = await this.#openChannel(CONTROL_CHANNEL, false);
-    for (const name of this.#settings.channels.keys()) await this.#openChannel(name, false);
+    for (const name of this.#settings.channels.keys()) await this.#open(name);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#log.info("broker is ready", {
       pid: Deno.pid,
@@ -156,7 +156,7 @@ class RunningBroker implements Broker {
   /** Takes apart what a failed start left. */
   async abort(): Promise<void> {
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
-    clearInterval(this.#ticker);
+    for (const connection of this.#connections) connection.close();
     this.#lock.release();
   }
 
@@ -172,19 +172,33 @@ class RunningBroker implements Broker {
           'use "ipc daemon restart"',
       );
     }
+    const before = this.#settings;
     this.#settings = settings;
+    try {
+      for (const name of settings.channels.keys()) await this.#open(name);
+    } catch (error) {
+      // What was opened until here counts as opened on demand from now on, and closes when nobody uses it.
+      this.#apply(before);
+      throw error;
+    }
+    this.#apply(settings);
+    this.#log.info("configuration was read again");
+    this.#announce({ event: "reloaded" });
+  }
+
+  #apply(settings: Settings): void {
+    this.#settings = settings;
+    for (const [connection, client] of this.#clients) {
+      const rules = this.#rules(client.channel.name);
+      connection.outbox.limit_bytes = rules.queue_bytes;
+      connection.scanner.message_bytes_max = rules.max_message_bytes;
+    }
     for (const channel of this.#router.registry.channels.values()) {
       channel.rules = this.#rules(channel.name);
       channel.dynamic = channel !== this.#router.control && !settings.channels.has(channel.name);
       channel.history.resize(channel.rules.history_bytes);
+      this.#router.events.next(channel);
     }
-    for (const [connection, client] of this.#clients) {
-      connection.outbox.limit_bytes = client.channel.rules.queue_bytes;
-      connection.scanner.message_bytes_max = client.channel.rules.max_message_bytes;
-    }
-    for (const name of settings.channels.keys()) await this.#open(name);
-    this.#log.info("configuration was read again");
-    this.#announce({ event: "reloaded" });
   }
 
   async drain(reason: string): Promise<void> {
@@ -196,7 +210,7 @@ class RunningBroker implements Broker {
     this.#lock.draining();
     await Promise.allSettled(this.#opening.values());
     const closing = [...this.#listeners.values()].map((listener) => listener.close());
-    this.#strangers.close();
+    for (const connection of this.#strangers.close()) connection.dismiss(byeFrame(GOING_AWAY));
     await Promise.all([...closing, ...this.#closing.values()]);
     // From here on a successor may bind the same paths; this broker never touches them again.
     this.#lock.release();
@@ -207,9 +221,7 @@ class RunningBroker implements Broker {
     if (undelivered_bytes > 0) {
       this.#log.warning("some clients did not take what was queued for them in time", { undelivered_bytes });
     }
-    for (const channel of [...router.registry.channels.values()]) {
-      router.close(channel, new IpcError("SHUTDOWN", "the broker is going away"));
-    }
+    for (const channel of [...router.registry.channels.values()]) router.close(channel, GOING_AWAY);
     const bye_ms = performance.now() + BYE_MS_MAX;
     while (this.#connections.size > 0 && performance.now() < bye_ms) await delay(5);
     for (const connection of this.#connections) connection.close();
@@ -236,7 +248,7 @@ class RunningBroker implements Broker {
         `channel "${name}" is not in the configuration, and dynamic_channels does not allow clients to open it`,
       );
     }
-    if (this.#router.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
+    if (this.#router.draining) throw GOING_AWAY;
     if (this.#router.registry.channels.size >= CHANNELS_MAX) {
       throw new IpcError("OVERLOADED", `Cannot open channel "${name}": ${CHANNELS_MAX} are open`);
     }
@@ -273,6 +285,8 @@ class RunningBroker implements Broker {
   #accepted(conn: Deno.UnixConn, channel: Channel<Peer>): void {
     const connection = new Connection(conn, channel.rules.queue_bytes);
     this.#connections.add(connection);
+    // Whoever is about to say HELLO must not find the channel closed.
+    channel.idle_since_ms = performance.now();
     this.#strangers.add(connection);
     connection.closed.then(() => {
       this.#connections.delete(connection);
@@ -367,6 +381,8 @@ class RunningBroker implements Broker {
     }
   }
 }
+
+const GOING_AWAY = new IpcError("SHUTDOWN", "the broker is going away");
 
 const PING = encodeFrame({ type: FRAME_TYPES.PING });
 

@@ -97,11 +97,11 @@ export class Listener {
   async #accept(listener: Deno.UnixListener): Promise<void> {
     while (!this.#closed && listener === this.#listener) {
       try {
-        const full = this.#owner.ready();
-        if (full !== undefined) await full;
         const accepting = listener.accept();
         this.#accepting = accepting;
         const conn = await accepting;
+        // Asked now and not before: accept() may have taken hours, and other channels share the places.
+        for (let full; !this.#closed && (full = this.#owner.ready()) !== undefined;) await full;
         if (this.#closed) conn.close();
         else this.#owner.accepted(conn);
       } catch (error) {
@@ -143,7 +143,15 @@ async function clearStale(path: string): Promise<void> {
   } catch {
     return;
   }
-  const kind = found.isSocket ? "socket" : found.isSymlink ? "symbolic link" : found.isDirectory ? "directory" : "file";
+  const kind = found.isSocket
+    ? "socket"
+    : found.isSymlink
+    ? "symbolic link"
+    : found.isDirectory
+    ? "directory"
+    : found.isFifo
+    ? "named pipe"
+    : "file";
   const whose = `a ${kind} of user ${found.uid}`;
   if (!found.isSocket || found.uid !== Deno.uid()) {
     throw new IpcError(

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { IpcError } from "../../protocol/errors.ts";
 import { HANDSHAKE_MS_MAX, HANDSHAKES_MAX } from "../../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
 
@@ -18,14 +19,14 @@ export class Strangers {
   refused = 0;
   readonly #since = new Map<Connection, number>();
   readonly #now: () => number;
-  readonly #refuse: (connection: Connection, why: string) => void;
-  #waiting: (() => void)[] = [];
+  readonly #refuse: (connection: Connection, error: IpcError) => void;
+  #waiting: { promise: Promise<void>; resolve: () => void; timer: ReturnType<typeof setTimeout> } | undefined;
 
   /**
    * @param now Milliseconds of a clock that never goes back.
-   * @param refuse Says why and closes.
+   * @param refuse Says why and closes: OVERLOADED or TIMEOUT.
    */
-  constructor(now: () => number, refuse: (connection: Connection, why: string) => void) {
+  constructor(now: () => number, refuse: (connection: Connection, error: IpcError) => void) {
     this.#now = now;
     this.#refuse = refuse;
   }
@@ -40,16 +41,14 @@ export class Strangers {
     if (this.#since.delete(connection)) this.#wake();
   }
 
-  /** Resolves when another may come in; `undefined` if it may at once. */
+  /** Resolves when it is worth asking again; `undefined` if another may come in at once. */
   ready(): Promise<void> | undefined {
     if (this.#since.size < HANDSHAKES_MAX || this.#oldestAge() >= GRACE_MS) return undefined;
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, GRACE_MS);
-      this.#waiting.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    if (this.#waiting === undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting = { promise, resolve, timer: setTimeout(() => this.#wake(), GRACE_MS) };
+    }
+    return this.#waiting.promise;
   }
 
   /** Closes those whose time is over. */
@@ -57,14 +56,16 @@ export class Strangers {
     const limit = this.#now() - HANDSHAKE_MS_MAX;
     for (const [connection, since] of this.#since) {
       if (since > limit) break;
-      this.#turnAway(connection, `no HELLO within ${HANDSHAKE_MS_MAX} ms`);
+      this.#turnAway(connection, new IpcError("TIMEOUT", `no HELLO within ${HANDSHAKE_MS_MAX} ms`));
     }
   }
 
-  /** Closes all: the broker is going away. */
-  close(): void {
-    for (const connection of this.#since.keys()) this.#turnAway(connection, "the broker is going away");
+  /** Forgets all: the broker is going away. Returns who they were. */
+  close(): Connection[] {
+    const all = [...this.#since.keys()];
+    this.#since.clear();
     this.#wake();
+    return all;
   }
 
   #oldestAge(): number {
@@ -74,17 +75,20 @@ export class Strangers {
 
   #evictOldest(): void {
     for (const connection of this.#since.keys()) {
-      return this.#turnAway(connection, `${HANDSHAKES_MAX} connections have not said HELLO, and this is the oldest`);
+      const why = `${HANDSHAKES_MAX} connections have not said HELLO, and this is the oldest`;
+      return this.#turnAway(connection, new IpcError("OVERLOADED", why));
     }
   }
 
-  #turnAway(connection: Connection, why: string): void {
-    this.#since.delete(connection);
+  #turnAway(connection: Connection, error: IpcError): void {
+    this.remove(connection);
     this.refused++;
-    this.#refuse(connection, why);
+    this.#refuse(connection, error);
   }
 
   #wake(): void {
-    for (const resume of this.#waiting.splice(0)) resume();
+    clearTimeout(this.#waiting?.timer);
+    this.#waiting?.resolve();
+    this.#waiting = undefined;
   }
 }

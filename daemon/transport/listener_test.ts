@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import type { IpcError } from "../../protocol/errors.ts";
+import { Listener, type ListenerOwner } from "./listener.ts";
+import { settled } from "./testing.ts";
+
+const NOBODY = 65_534;
+const as_root = { ignore: Deno.build.os === "windows" || Deno.uid() !== 0 };
+
+/** A directory of the test's own, and an owner that closes whoever connects. */
+function setup(owner: Partial<ListenerOwner> = {}) {
+  const directory = Deno.makeTempDirSync({ prefix: "ipc-test-" }), path = `${directory}/.deno.a.socket`;
+  const accepted: Deno.UnixConn[] = [], failed: unknown[] = [];
+  const bind = () =>
+    Listener.bind(path, {
+      accepted: (conn) => accepted.push(conn),
+      ready: () => undefined,
+      failed: (error) => failed.push(error),
+      ...owner,
+    });
+  return {
+    directory,
+    path,
+    accepted,
+    failed,
+    bind,
+    [Symbol.dispose]() {
+      for (const conn of accepted) conn.close();
+      Deno.removeSync(directory, { recursive: true });
+    },
+  };
+}
+
+/** Connects, and returns whether somebody was there. */
+async function reaches(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    await settled();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Leaves a socket as a broker does that was killed: nobody listens on it. */
+async function leaveStale(path: string): Promise<void> {
+  const listener = Deno.listen({ transport: "unix", path: `${path}.1` });
+  Deno.renameSync(`${path}.1`, path);
+  listener.close();
+  await settled();
+}
+
+const refusal = (...words: string[]) => (error: IpcError) =>
+  error.reason === "FORBIDDEN" && words.every((word) => error.message.includes(word));
+
+Deno.test("Listener.bind() accepts connections; close() removes the socket", async () => {
+  using test = setup();
+  const listener = await test.bind();
+  assert(await reaches(test.path) && await reaches(test.path));
+  assert.equal(test.accepted.length, 2);
+  assert(listener.intact());
+  await listener.close();
+  await listener.close();
+  assert(!await reaches(test.path));
+  assert.deepEqual([...Deno.readDirSync(test.directory)], []);
+});
+
+Deno.test("Listener.bind() takes over a socket that nobody listens on", async () => {
+  using test = setup();
+  await leaveStale(test.path);
+  const listener = await test.bind();
+  assert(await reaches(test.path));
+  await listener.close();
+});
+
+Deno.test("Listener.bind() refuses a socket that somebody listens on, and leaves it working", async () => {
+  using test = setup();
+  const first = await test.bind();
+  await assert.rejects(test.bind(), refusal(test.path, "a process listens on it", `user ${Deno.uid()}`));
+  assert(first.intact() && await reaches(test.path));
+  await first.close();
+});
+
+Deno.test("Listener.bind() refuses a file, a link, a pipe and a directory, names the owner and touches nothing", async () => {
+  using test = setup();
+  const { path } = test, target = `${test.directory}/target`;
+  const things: [string, () => void][] = [
+    ["file", () => Deno.writeTextFileSync(path, "precious")],
+    ["symbolic link", () => Deno.symlinkSync(target, path)],
+    ["directory", () => Deno.mkdirSync(path)],
+    ["pipe", () => assert(new Deno.Command("mkfifo", { args: [path] }).outputSync().success)],
+  ];
+  await leaveStale(target); // a link to a stale socket is a link
+  for (const [kind, make] of things) {
+    make();
+    const before = Deno.lstatSync(path);
+    await assert.rejects(test.bind(), refusal(path, kind, `user ${Deno.uid()}`));
+    const after = Deno.lstatSync(path);
+    assert.deepEqual([after.ino, after.size, after.mtime], [before.ino, before.size, before.mtime]);
+    Deno.removeSync(path);
+  }
+  assert(Deno.lstatSync(target).isSocket);
+});
+
+Deno.test("Listener.bind() refuses a socket of another user, stale or not", as_root, async () => {
+  using test = setup();
+  await leaveStale(test.path);
+  Deno.chownSync(test.path, NOBODY, null);
+  const before = Deno.lstatSync(test.path).ino;
+  await assert.rejects(test.bind(), refusal(test.path, `user ${NOBODY}`));
+  assert.equal(Deno.lstatSync(test.path).ino, before);
+});
+
+Deno.test("Listener.bind() says which path it could not listen on", async () => {
+  using test = setup();
+  const path = `${test.directory}/missing/.deno.a.socket`;
+  const owner = { accepted() {}, ready: () => undefined, failed() {} };
+  await assert.rejects(Listener.bind(path, owner), (error: IpcError) => {
+    return error.reason === "CHANNEL_RECV" && error.message.includes(path);
+  });
+});
+
+Deno.test("Listener.rebind() listens again after its path was removed", async () => {
+  using test = setup();
+  const listener = await test.bind();
+  Deno.removeSync(test.path);
+  assert(!listener.intact() && !await reaches(test.path));
+  await listener.rebind();
+  assert(listener.intact() && await reaches(test.path));
+  await listener.close();
+  assert(!await reaches(test.path));
+});
+
+Deno.test("Listener.rebind() succeeds later if the directory was gone for a while", async () => {
+  using test = setup();
+  const listener = await test.bind();
+  Deno.removeSync(test.directory, { recursive: true });
+  for (let n = 0; n < 2; n++) {
+    await assert.rejects(listener.rebind(), (error: IpcError) => error.reason === "CHANNEL_RECV");
+  }
+  Deno.mkdirSync(test.directory);
+  await listener.rebind();
+  assert(listener.intact() && await reaches(test.path));
+  assert.deepEqual(test.failed, []);
+  await listener.close();
+});
+
+Deno.test("Listener.rebind() leaves what somebody else put there, and takes the path when it is gone", async () => {
+  using test = setup();
+  const listener = await test.bind();
+  Deno.removeSync(test.path);
+  Deno.writeTextFileSync(test.path, "precious");
+  await assert.rejects(listener.rebind(), refusal("file"));
+  assert.equal(Deno.readTextFileSync(test.path), "precious");
+  Deno.removeSync(test.path);
+  await listener.rebind();
+  assert(await reaches(test.path));
+  await listener.close();
+});
+
+Deno.test("Listener.close() while it binds again leaves nothing behind", async () => {
+  using test = setup();
+  const listener = await test.bind();
+  Deno.removeSync(test.path);
+  await Promise.all([listener.rebind(), listener.close()]);
+  assert(!await reaches(test.path));
+});
+
+Deno.test("Listener.close() does not unlink somebody else's socket", async () => {
+  using test = setup();
+  // In a process of its own: such a listener is left open, and ends with its process.
+  const program = `
+    import { Listener } from ${JSON.stringify(import.meta.resolve("./listener.ts"))};
+    const path = ${JSON.stringify(test.path)};
+    const listener = await Listener.bind(path, { accepted() {}, ready: () => undefined, failed() {} });
+    Deno.removeSync(path);
+    Deno.stdout.writeSync(new Uint8Array(1));
+    await Deno.stdin.read(new Uint8Array(1));
+    await listener.close();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    Deno.exit(0);`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", "--ext=ts", program],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const removed = child.stdout.getReader();
+  await removed.read();
+  const foreign = Deno.listen({ transport: "unix", path: test.path });
+  await child.stdin.close();
+  assert.equal((await child.status).code, 0);
+  await removed.cancel();
+  assert(await reaches(test.path));
+  foreign.close();
+});
+
+Deno.test("Listener accepts again after accepting failed", async () => {
+  let fail = true;
+  using test = setup({
+    accepted(conn) {
+      conn.close();
+      if (!fail) return;
+      fail = false;
+      throw new Error("Too many open files (os error 24)");
+    },
+  });
+  const listener = await test.bind();
+  for (let n = 0; n < 2; n++) {
+    using conn = await Deno.connect({ transport: "unix", path: test.path });
+    assert.equal(await conn.read(new Uint8Array(1)), null, "accepted, and closed by the owner");
+  }
+  assert.equal(test.failed.length, 1);
+  await listener.close();
+});
+
+Deno.test("Listener hands a connection over only when there is a place for it, asked when it came", async () => {
+  let full = Promise.withResolvers<void>(), free = true;
+  using test = setup({ ready: () => free ? undefined : full.promise });
+  const listener = await test.bind();
+  await settled();
+  free = false; // accept() is waiting since before
+  using conn = await Deno.connect({ transport: "unix", path: test.path });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(test.accepted.length, 0);
+  const before = full;
+  full = Promise.withResolvers();
+  before.resolve(); // somebody else took the place
+  await settled();
+  assert.equal(test.accepted.length, 0);
+  free = true;
+  full.resolve();
+  await settled();
+  assert.equal(test.accepted.length, 1);
+  assert(conn);
+  await listener.close();
+});

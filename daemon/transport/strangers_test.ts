@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import type { IpcError } from "../../protocol/errors.ts";
+import { HANDSHAKES_MAX } from "../../protocol/limits.ts";
+import { Connection } from "./connection.ts";
+import { Strangers } from "./strangers.ts";
+import { settled } from "./testing.ts";
+
+function setup() {
+  const clock = { now_ms: 0 }, refused: [Connection, IpcError][] = [];
+  const strangers = new Strangers(() => clock.now_ms, (connection, error) => refused.push([connection, error]));
+  const add = () => {
+    const connection = new Connection({
+      read: () => Promise.resolve(null),
+      write: () => Promise.resolve(1),
+      close() {},
+    }, 1);
+    strangers.add(connection);
+    return connection;
+  };
+  return { strangers, clock, refused, add };
+}
+
+Deno.test("Strangers.tick() closes who has not said HELLO within 5 s, with TIMEOUT", () => {
+  const { strangers, clock, refused, add } = setup(), first = add();
+  clock.now_ms = 2_000;
+  const second = add();
+  clock.now_ms = 4_999;
+  strangers.tick();
+  assert.equal(refused.length, 0);
+  clock.now_ms = 5_000;
+  strangers.tick();
+  assert.deepEqual(refused.map(([connection, error]) => [connection === first, error.reason]), [[true, "TIMEOUT"]]);
+  strangers.remove(second);
+  clock.now_ms = 60_000;
+  strangers.tick();
+  assert.equal(strangers.refused, 1);
+});
+
+Deno.test("Strangers: the 65th makes the oldest give way, with OVERLOADED", () => {
+  const { strangers, clock, refused, add } = setup();
+  const all = Array.from({ length: HANDSHAKES_MAX }, () => add());
+  assert.equal(refused.length, 0);
+  clock.now_ms = 100;
+  assert.equal(strangers.ready(), undefined);
+  add();
+  assert.deepEqual(refused.map(([connection, error]) => [connection === all[0], error.reason]), [[true, "OVERLOADED"]]);
+});
+
+Deno.test("Strangers.ready() makes the next wait until somebody has said HELLO", async () => {
+  const { strangers, add } = setup(), all = Array.from({ length: HANDSHAKES_MAX }, () => add());
+  const ready = [strangers.ready(), strangers.ready()];
+  assert(ready[0] !== undefined);
+  strangers.remove(all[5]!);
+  await Promise.all(ready);
+  assert.equal(strangers.ready(), undefined);
+  assert.equal(strangers.refused, 0);
+});
+
+Deno.test("Strangers.ready() makes the next wait at most until the oldest had a tenth of a second", async () => {
+  const { strangers, clock, add } = setup();
+  for (let n = 0; n < HANDSHAKES_MAX; n++) add();
+  const ready = strangers.ready();
+  clock.now_ms = 100;
+  await ready;
+  assert.equal(strangers.ready(), undefined);
+});
+
+Deno.test("Strangers.close() returns who is left, counts nobody as refused, and lets go of who waits", async () => {
+  const { strangers, add } = setup(), all = Array.from({ length: HANDSHAKES_MAX }, () => add());
+  const ready = strangers.ready();
+  assert.deepEqual(strangers.close(), all);
+  await ready;
+  assert.equal(strangers.refused, 0);
+  assert.equal(strangers.ready(), undefined);
+  await settled();
+});
