@@ -6,6 +6,7 @@
  */
 import type { ChannelSettings, Settings } from "../config/settings.ts";
 import {
+  decodeError,
   decodeFrame,
   decodeWelcome,
   encodeFrame,
@@ -56,6 +57,7 @@ export function testSettings(socket_dir: string, channel: Partial<ChannelSetting
 export async function startTestBroker(
   channel: Partial<ChannelSettings> = {},
   change: (settings: Settings) => Settings = (settings) => settings,
+  reload?: () => Promise<Settings>,
 ): Promise<TestBroker> {
   const mask = Deno.umask();
   const socket_dir = Deno.makeTempDirSync({ prefix: "ipc-test-" });
@@ -67,6 +69,7 @@ export async function startTestBroker(
     state_dir: `${socket_dir}/state`,
     version: "0.0.0-test",
     log: { debug: write("debug"), info: write("info"), warning: write("warning"), error: write("error") },
+    ...reload === undefined ? {} : { reload },
   });
   Deno.umask(mask);
   return {
@@ -121,6 +124,21 @@ export class RawClient {
     const { bytes, start, frame_bytes } = this.scanner;
     this.scanner.advance();
     return decodeFrame(bytes.slice(start, start + frame_bytes));
+  }
+
+  /** Reads until the connection ends; returns the reason that BYE gave, `undefined` if there was no BYE. */
+  async reasonOfEnd(): Promise<string | undefined> {
+    let reason: string | undefined;
+    try {
+      for (let frame; (frame = await this.next()) !== undefined;) {
+        if (frame.type === FRAME_TYPES.BYE) reason = decodeError(frame.payload).reason;
+      }
+    } catch (error) {
+      // The broker closed without having read everything.
+      if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+    }
+    this.close();
+    return reason;
   }
 
   /** The next frame of one type; others are passed over. */
