@@ -122,6 +122,22 @@ Deno.test("Channel answers a PING at once, while a listener is busy", async () =
   assert.ok(slowest > 0 && slowest < 100, `the event loop stood still for ${slowest} ms`);
 });
 
+Deno.test("Channel lets the event loop have its turn between promises that are settled already", async () => {
+  await using broker = await startTestBroker();
+  const { socket_dir } = broker;
+  await using a = await connect("settled", { socket_dir, listen: true });
+  for (let n = 0; n < 400; n++) await a.broadcast("x");
+  await a.flush();
+  let count = 0;
+  a.listen(async () => {
+    count++;
+    for (const end = performance.now() + 1; performance.now() < end;);
+    await null;
+  });
+  await delay(1);
+  assert.ok(count < 200, `${count} events before the event loop had its turn`);
+});
+
 Deno.test("Channel.listen() goes on after a callback that throws, a broken payload, and direct events", async () => {
   await using broker = await startTestBroker();
   const { socket_dir } = broker;

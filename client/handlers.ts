@@ -176,7 +176,8 @@ export class Handlers {
 }
 
 async function stream(request: IncomingRequest, parts: AsyncIterator<unknown>): Promise<void> {
-  request.onleave = () => void parts.return?.().catch(() => {});
+  const leave = async () => void await parts.return?.();
+  request.onleave = () => void leave().catch(() => {});
   try {
     for (;;) {
       if (request.cancelled) return;

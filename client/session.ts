@@ -75,6 +75,7 @@ export class Session implements Incoming, Surroundings {
 
   constructor(readonly name: string, readonly socket_dir: string, readonly options: ConnectOptions) {
     this.queue_bytes = options.queue_bytes ?? QUEUE_BYTES;
+    if (!(this.queue_bytes >= 1)) throw new RangeError(`Cannot queue ${this.queue_bytes} bytes: 1 is the least`);
     this.position = options.resume && { ...options.resume };
     const ids = new Correlation((id) => this.requests.has(id) || this.confirmations.has(id) || this.#roles.has(id));
     const roles_changed = (): void => this.#rolesChanged();
@@ -151,8 +152,7 @@ export class Session implements Incoming, Surroundings {
   }
 
   gap(notice: GapNotice): void {
-    const { onnotice } = this.options;
-    if (onnotice !== undefined) return onnotice(notice);
+    if (this.options.onnotice !== undefined) return this.#notice(notice);
     const { from, to, reason, direct } = notice;
     const events = from === 0 ? `${direct} direct events` : `events ${from} to ${to ?? "?"}`;
     console.warn(`ipc: ${events} of channel "${this.name}" did not arrive (${reason})`);
@@ -160,8 +160,7 @@ export class Session implements Incoming, Surroundings {
 
   /** Something failed that nobody waits for. */
   failed(error: IpcError): void {
-    const { onnotice } = this.options;
-    if (onnotice !== undefined) onnotice({ type: "error", error });
+    if (this.options.onnotice !== undefined) this.#notice({ type: "error", error });
     else console.error(`ipc: channel "${this.name}": ${error.reason}: ${error.message}`);
   }
 
@@ -188,7 +187,11 @@ export class Session implements Incoming, Surroundings {
   }
 
   #notice(notice: Notice): void {
-    this.options.onnotice?.(notice);
+    try {
+      this.options.onnotice?.(notice);
+    } catch (error) {
+      this.threw(error);
+    }
   }
 
   #hello(): Hello {

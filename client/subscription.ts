@@ -61,6 +61,9 @@ export class Subscription {
   /** A callback's promise, or a turn of the event loop, is being waited for. */
   #busy = false;
   #ended = false;
+  /** Messages delivered, and when the slice of time began, 0 if it has not. */
+  #count = 0;
+  #began = 0;
   #turn: ReturnType<typeof setTimeout> | undefined;
 
   constructor(channel: Surroundings, listener: Listener) {
@@ -91,6 +94,7 @@ export class Subscription {
     if (this.#ended) return;
     let at = 0;
     if (!this.#busy && this.#queue.length === 0) {
+      this.#began = 0;
       at = this.#deliver(run, 0);
       if (at >= run.bytes.length || this.#ended) return;
     }
@@ -147,24 +151,29 @@ export class Subscription {
     }
     const callback = listener.message;
     if (callback === undefined) return from;
-    let at = from, count = 0, began = 0;
+    let at = from;
     while (at < end) {
       const message = this.#decode(run, at);
       at = run.behind(at);
       if (message === undefined) continue;
       this.#settle(this.#call(callback, message));
-      if (this.#busy || this.#ended) return at;
-      if (++count % SLICE_MESSAGES === 0) {
-        const now = performance.now();
-        if (began === 0) began = now;
-        else if (now - began > SLICE_MS_MAX) {
-          this.#busy = true;
-          this.#turn = setTimeout(this.#continue, 0);
-          return at;
-        }
+      if (this.#ended || this.#busy) return at;
+      if (++this.#count % SLICE_MESSAGES === 0 && this.#isOver()) {
+        this.#busy = true;
+        this.#turn = setTimeout(this.#continue, 0);
+        return at;
       }
     }
     return at;
+  }
+
+  /** Whether the event loop should have its turn. */
+  #isOver(): boolean {
+    const now = performance.now();
+    if (this.#began === 0) this.#began = now;
+    if (now - this.#began <= SLICE_MS_MAX) return false;
+    this.#began = 0;
+    return true;
   }
 
   #decode(run: Run, at: number): Message | undefined {
@@ -194,7 +203,16 @@ export class Subscription {
     if (typeof result !== "object" || result === null || !("then" in result)) return;
     lent?.lend();
     this.#busy = true;
-    (result as PromiseLike<unknown>).then(this.#continue, this.#rejected);
+    // Promises that are settled already never let the event loop have its turn.
+    if (++this.#count % SLICE_MESSAGES === 0 && this.#isOver()) {
+      const turn = (): void => {
+        if (!this.#ended) this.#turn = setTimeout(this.#continue, 0);
+      };
+      (result as PromiseLike<unknown>).then(turn, (error) => {
+        this.#channel.threw(error);
+        turn();
+      });
+    } else (result as PromiseLike<unknown>).then(this.#continue, this.#rejected);
   }
 
   readonly #rejected = (error: unknown): void => {
