@@ -10,11 +10,20 @@
 import { decodeRoles, encodeError, encodePosition, encodeWelcome, type Hello } from "../../protocol/bodies.ts";
 import { decodeHello } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET, PREFACE, writeHeader } from "../../protocol/frame.ts";
+import {
+  encodeFrame,
+  ENCODINGS,
+  FLAGS,
+  type Frame,
+  FRAME_TYPES,
+  OFFSET,
+  PREFACE,
+  writeHeader,
+} from "../../protocol/frame.ts";
 import { HANDSHAKE_BYTES_MAX, HEADER_BYTES } from "../../protocol/limits.ts";
 import type { Channel, Client } from "../registry.ts";
 import type { Peer, Router } from "../router/mod.ts";
-import { errorFrame } from "../router/requests.ts";
+import { errorFrame, replyFrame } from "../router/requests.ts";
 import type { Connection } from "../transport/connection.ts";
 
 /** What a connection is served with. */
@@ -172,11 +181,22 @@ function welcome(connection: Connection, channel: Channel<Peer>, hello: Hello, s
 
 async function serve(connection: Connection, client: Client<Peer>, router: Router): Promise<void> {
   const scanner = connection.scanner, channel = client.channel, sequence = channel.sequence;
+  let discarded = false;
   do {
     for (let type; connection.open && (type = scanner.next()) !== 0;) {
-      if (type === FRAME_TYPES.EVENT || type === FRAME_TYPES.REQUEST) {
-        // What is not accepted must stay unread: a sender that asks whether all has arrived must not be told yes.
-        if (router.draining) return await connection.closed;
+      if (router.draining) {
+        if (type === FRAME_TYPES.EVENT || type === FRAME_TYPES.REQUEST) {
+          // What is not accepted stays unread, unless replies that are waited for may stand behind it.
+          if (client.serving.size === 0) return await connection.closed;
+          if (!turnAway(client, scanner.frame())) discarded = true;
+          scanner.advance();
+          continue;
+        }
+        if (type === FRAME_TYPES.PING && discarded) {
+          // A sender that asks whether all has arrived must not be told yes.
+          scanner.advance();
+          continue;
+        }
       }
       if (type === FRAME_TYPES.EVENT && channel === router.control) {
         const error = new IpcError("FORBIDDEN", `events on "${channel.name}" are the broker's own`);
@@ -191,7 +211,10 @@ async function serve(connection: Connection, client: Client<Peer>, router: Route
           await turn;
           connection.held_up = false;
           if (!connection.open) return;
-          if (router.draining) return await connection.closed;
+          if (router.draining) {
+            router.events.abandon(client);
+            continue;
+          }
         }
         if ((scanner.frame_flags & FLAGS.RETAIN) !== 0) {
           const { start, bytes, frame_bytes } = scanner, wants_ack = (scanner.frame_flags & FLAGS.ACK) !== 0;
@@ -274,6 +297,19 @@ const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
   [FRAME_TYPES.PONG, () => {}],
   [FRAME_TYPES.BYE, () => BYE],
 ]);
+
+/**
+ * Refuses what comes when the broker is going away.
+ *
+ * @returns Whether its sender was told.
+ */
+function turnAway(client: Client<Peer>, { type, flags, id }: Frame): boolean {
+  const error = new IpcError("SHUTDOWN", "the broker is going away");
+  if (type === FRAME_TYPES.REQUEST) client.peer.pushFrames(replyFrame(id, error));
+  else if ((flags & FLAGS.ACK) !== 0) client.peer.pushFrames(errorFrame(id, error));
+  else return false;
+  return true;
+}
 
 /** Answers everything that one run wanted acknowledged in one piece. */
 function acknowledge(client: Client<Peer>, ids: readonly number[], router: Router): void {
