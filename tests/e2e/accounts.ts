@@ -49,3 +49,12 @@ export function assertAccounted(report: ListenerReport, sent: readonly number[])
   assert.deepEqual({ disordered, jumps, others }, { disordered: 0, jumps: 0, others: 0 });
   assert.equal(report.received + report.missed, sent.reduce((sum, events) => sum + events, 0));
 }
+
+/** How many numbers a listener was not given. */
+export function missing(report: ListenerReport): number {
+  let events = 0;
+  for (const { skipped } of Object.values(report.publishers)) {
+    for (const [first, last] of skipped) events += last - first + 1;
+  }
+  return events;
+}

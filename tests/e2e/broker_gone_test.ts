@@ -101,6 +101,38 @@ Deno.test("broker that is told to end under load delivers what it has accepted, 
   }
 });
 
+Deno.test("broker that is told to end sees to it that every request it has passed on is answered", async () => {
+  await using sandbox = new Sandbox();
+  // So long that the test fails if it is waited for.
+  const broker = await sandbox.broker({ IPC_DRAIN_TIMEOUT: "10m" });
+  // Their replies stand behind events, which are not accepted any more.
+  const handlers = [1, 2].map(() => sandbox.worker("handler", { channel: "jobs", announces: true }));
+  const requesters = [1, 2].map(() =>
+    sandbox.worker("requester", { channel: "jobs", clients: 4, count: 1e9, at_once: 50 })
+  );
+  await Promise.all([...handlers, ...requesters].map((worker) => worker.tells("ready")));
+  await Promise.all(requesters.map((requester) => requester.write("go")));
+  for (const requester of requesters) {
+    await eventually(async () => (await requester.ask("report")).right > 5_000, "nothing is answered");
+  }
+  broker.signal("SIGTERM");
+  assert.equal(await broker.exit(), 0);
+  let answered = 0;
+  for (const handler of handlers) answered += (await handler.ask("report")).answered;
+  await eventually(async () => {
+    let right = 0;
+    for (const requester of requesters) {
+      const report = await requester.ask("report");
+      right += report.right;
+      assert.equal(report.wrong, 0);
+      // Those that the broker had not accepted.
+      for (const reason of Object.keys(report.failures)) assert.match(reason, /^(SHUTDOWN|CHANNEL_RECV)$/);
+    }
+    assert(right <= answered);
+    return right === answered;
+  }, "answers are lost");
+});
+
 Deno.test("broker reads its configuration again at SIGHUP, and keeps the old one if the new one is wrong", async () => {
   await using sandbox = new Sandbox();
   const broker = await sandbox.broker();

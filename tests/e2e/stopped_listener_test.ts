@@ -1,50 +1,69 @@
 import assert from "node:assert/strict";
-import { assertAccounted, assertComplete, type PublisherReport, settled } from "./accounts.ts";
+import {
+  assertAccounted,
+  assertComplete,
+  type ListenerReport,
+  missing,
+  type PublisherReport,
+  settled,
+} from "./accounts.ts";
 import { Sandbox } from "./harness.ts";
 import { eventually, pause } from "./wait.ts";
 
 /** Less than `stall_timeout`, which is 5 s, and more. */
 const SHORT_MS = 3_000, LONG_MS = 10_000;
 
-Deno.test("listener that is stopped loses nothing, or is closed and told what it has missed", async () => {
+Deno.test("listener that is stopped under load loses nothing, or is told exactly what; others lose nothing", async () => {
   await using sandbox = new Sandbox();
+  Deno.writeTextFileSync(sandbox.config_file, '[channels.kept]\nhistory = "1GiB"\n');
   await sandbox.broker();
-  // Both at once, each on a channel of its own: they take as long as they take.
-  const [short, long] = await Promise.all([
-    stopUnderLoad(sandbox, "short", SHORT_MS),
-    stopUnderLoad(sandbox, "long", LONG_MS),
+  // All at once, each on a channel of its own: they take as long as they take.
+  const [short, long, kept, drop, disconnect] = await Promise.all([
+    stopUnderLoad(sandbox, { channel: "short" }, SHORT_MS),
+    stopUnderLoad(sandbox, { channel: "long" }, LONG_MS),
+    stopUnderLoad(sandbox, { channel: "kept" }, LONG_MS),
+    stopUnderLoad(sandbox, { channel: "drop", overflow: "drop" }, SHORT_MS),
+    stopUnderLoad(sandbox, { channel: "disconnect", overflow: "disconnect" }, SHORT_MS),
   ]);
-  for (const { sent, other } of [short, long]) assertComplete(other, sent);
-
+  for (const { sent, other, stopped } of [short, long, kept, drop, disconnect]) {
+    assertComplete(other, sent);
+    assertAccounted(stopped, sent);
+    assert.equal(missing(stopped), stopped.missed, "the notices of gaps speak of other events than are missing");
+  }
   assertComplete(short.stopped, short.sent);
-  assert.deepEqual(short.stopped.notices, []);
+  assert.deepEqual(notices(short.stopped), []);
   assert.equal(short.stopped.digest, short.other.digest);
 
-  assertAccounted(long.stopped, long.sent);
+  assert.deepEqual(notices(long.stopped), ["disconnected SLOW_CONSUMER", "reconnected"]);
   assert(long.stopped.missed > 0, "the history cannot hold all that");
-  assert.equal(long.stopped.notices[0]?.reason, "SLOW_CONSUMER");
-  let skipped = 0;
-  for (const { skipped: stretches } of Object.values(long.stopped.publishers)) {
-    for (const [first, last] of stretches) skipped += last - first + 1;
-  }
-  assert.equal(skipped, long.stopped.missed);
+
+  assertComplete(kept.stopped, kept.sent);
+  assert.deepEqual(notices(kept.stopped), ["disconnected SLOW_CONSUMER", "reconnected"]);
+  assert.equal(kept.stopped.digest, kept.other.digest);
+
+  assert.deepEqual(notices(drop.stopped), []);
+  assert(drop.stopped.missed > 0, "the queue cannot hold all that");
+
+  assert.deepEqual(notices(disconnect.stopped), ["disconnected SLOW_CONSUMER", "reconnected"]);
 });
 
-/** Two publishers, two listeners, one of which is stopped for a while. */
-async function stopUnderLoad(sandbox: Sandbox, channel: string, stop_ms: number) {
-  const publishers = [1, 2].map((publisher) =>
-    sandbox.worker("publisher", { channel, publisher, bytes: 512, flush_every: 1_000, rest_ms: 10 })
-  );
-  const stopped = sandbox.worker("listener", { channel }), other = sandbox.worker("listener", { channel });
-  await Promise.all([stopped, other, ...publishers].map((worker) => worker.tells("ready")));
-  await Promise.all(publishers.map((publisher) => publisher.write("go")));
+/** A publisher and two listeners, one of which is stopped for a while. */
+async function stopUnderLoad(sandbox: Sandbox, options: { channel: string; overflow?: string }, stop_ms: number) {
+  const { channel } = options;
+  const publisher = sandbox.worker("publisher", { channel, publisher: 1, bytes: 1024, flush_every: 200, rest_ms: 10 });
+  const stopped = sandbox.worker("listener", options), other = sandbox.worker("listener", { channel });
+  await Promise.all([stopped, other, publisher].map((worker) => worker.tells("ready")));
+  await publisher.write("go");
   await eventually(async () => (await stopped.ask("report")).received > 1_000, "nothing arrives");
   stopped.signal("SIGSTOP");
   await pause(stop_ms);
   stopped.signal("SIGCONT");
-  await Promise.all(publishers.map((publisher) => publisher.write("stop")));
-  const sent: number[] = [];
-  for (const publisher of publishers) sent.push((await publisher.tells("done") as PublisherReport).sent);
-  const total = sent.reduce((sum, events) => sum + events, 0);
-  return { sent, stopped: await settled(stopped, total), other: await settled(other, total) };
+  await publisher.write("stop");
+  const { sent, confirmed, failures } = await publisher.tells("done") as PublisherReport;
+  assert.deepEqual({ confirmed, failures }, { confirmed: sent, failures: [] });
+  return { sent: [sent], stopped: await settled(stopped, sent), other: await settled(other, sent) };
+}
+
+function notices(report: ListenerReport): string[] {
+  return report.notices.map(({ kind, reason }) => reason === undefined ? kind : `${kind} ${reason}`);
 }

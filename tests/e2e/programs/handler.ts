@@ -13,16 +13,18 @@ import { given, obey, tell } from "./program.ts";
 /** What a request may hold. */
 export type Question = { echo: unknown } | { parts: number; bytes: number } | { hang: true };
 
-const options = given<{ channel: string; name?: string }>();
+const options = given<{
+  channel: string;
+  name?: string;
+  /** Whether it broadcasts an event before each answer. */
+  announces?: boolean;
+}>();
 let answered = 0, open = 0;
 
 const channel = await connect(options.channel, options);
 channel.handle((request) => {
   const question = request.data as Question;
-  if ("echo" in question) {
-    answered++;
-    return question.echo;
-  }
+  if ("echo" in question) return echo(question.echo);
   if ("parts" in question) return parts(question.parts, question.bytes);
   open++;
   return new Promise(() => {});
@@ -31,6 +33,12 @@ await channel.flush();
 tell("ready", { client: channel.client });
 
 await obey({ report: () => tell("report", { answered, open }) });
+
+async function echo(data: unknown): Promise<unknown> {
+  if (options.announces) await channel.broadcast(data);
+  answered++;
+  return data;
+}
 
 async function* parts(count: number, bytes: number): AsyncGenerator<Uint8Array> {
   for (let part = 1; part <= count; part++) yield numbered(0, part, bytes);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { connect, type Notice } from "../../../client/mod.ts";
+import { connect, type Notice, type Overflow } from "../../../client/mod.ts";
 import { Tally } from "./numbered.ts";
 import { given, obey, tell } from "./program.ts";
 
@@ -11,6 +11,7 @@ import { given, obey, tell } from "./program.ts";
 export interface ListenerOptions {
   channel: string;
   name?: string;
+  overflow?: Overflow;
 }
 
 const { channel: name, ...options } = given<ListenerOptions>();
