@@ -10,8 +10,6 @@ import { buildProgram, DIST } from "./build.ts";
 
 const LINES = 1_000_000;
 
-await main();
-
 async function main(): Promise<void> {
   const started = Date.now();
   console.log("Building ...");
@@ -21,8 +19,11 @@ async function main(): Promise<void> {
   try {
     console.log(`ipc ${info.version} (${info.commit}), sockets in ${directory}\n`);
     await shell.makeCommand();
+    await shell.run("ipc daemon start", { quiet: true });
     await show(shell);
-    console.log(`\nThat was all real, and took ${((Date.now() - started) / 1000).toFixed(1)} s. Now: deno task install`);
+    console.log(
+      `\nThat was all real, and took ${((Date.now() - started) / 1000).toFixed(1)} s. Now: deno task install`,
+    );
   } finally {
     await shell.run("ipc daemon stop", { quiet: true });
     shell.close();
@@ -37,7 +38,7 @@ async function show(shell: Shell): Promise<void> {
     await shell.background("ipc listen 'dep*' -n 2 --json --ready-fd 2", "subscribed"),
   ];
   await shell.run('ipc send deploys "v1.4 is live"');
-  await shell.run("ipc send deploys --json '{\"rev\":\"a1b2\",\"hosts\":3}'");
+  await shell.run('ipc send deploys --json \'{"rev":"a1b2","hosts":3}\'');
   for (const listener of listeners) await listener.finished();
 
   heading("Requests: a command answers them");
@@ -91,7 +92,8 @@ class Shell {
   /** An `ipc` that runs the bundle with the Deno that runs this. */
   async makeCommand(): Promise<void> {
     await Deno.mkdir(`${this.directory}/bin`);
-    const script = `#!/bin/sh\nexec '${Deno.execPath()}' run --quiet --no-config --no-prompt -A '${DIST}/cli.js' "$@"\n`;
+    const script =
+      `#!/bin/sh\nexec '${Deno.execPath()}' run --quiet --no-config --no-prompt -A '${DIST}/cli.js' "$@"\n`;
     await Deno.writeTextFile(`${this.directory}/bin/ipc`, script, { mode: 0o755 });
   }
 
@@ -156,3 +158,5 @@ class Background {
     }
   }
 }
+
+await main();
