@@ -224,7 +224,9 @@ export class Channel implements AsyncDisposable {
     const session = this.#session;
     if (session.refusal !== undefined) throw this.#refusal();
     const replies = await new Promise<Reply[]>((resolve, reject) => {
-      session.requests.ask(data, options, new Answer(resolve, reject));
+      const answer = new Answer(session.queue_bytes, resolve, reject);
+      const id = session.requests.ask(data, options, answer);
+      answer.cancel = (error) => session.requests.cancel(id, error);
       session.room();
     });
     return options.all === true ? replies : valueOf(replies);

@@ -11,16 +11,27 @@ import type { Asker } from "./requests.ts";
 /** Waits for everything. */
 export class Answer implements Asker {
   readonly #replies: Reply[] = [];
+  readonly #limit: number;
+  #bytes = 0;
   readonly #resolve: (replies: Reply[]) => void;
   readonly fail: (error: IpcError) => void;
+  /** Gives the request up; set when it was sent. */
+  cancel: ((error: IpcError) => void) | undefined;
 
-  constructor(resolve: (replies: Reply[]) => void, reject: (error: IpcError) => void) {
+  /** @param queue_bytes Twice of that is the limit of what many parts may come to; one is bounded by `max_message`. */
+  constructor(queue_bytes: number, resolve: (replies: Reply[]) => void, reject: (error: IpcError) => void) {
+    this.#limit = 2 * queue_bytes;
     this.#resolve = resolve;
     this.fail = reject;
   }
 
-  reply(reply: Reply): void {
+  reply(reply: Reply, bytes: number): void {
     this.#replies.push(reply);
+    this.#bytes += bytes;
+    if (this.#replies.length === 1 || this.#bytes <= this.#limit) return;
+    this.cancel?.(
+      new IpcError("OVERLOADED", `the parts of the reply come to over ${this.#limit} bytes: use invokeStream for it`),
+    );
   }
 
   end(): void {

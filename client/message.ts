@@ -3,13 +3,14 @@
  *
  * @module
  */
-import type { Body, Encoding } from "../protocol/mod.ts";
+import type { Encoding } from "../protocol/frame.ts";
+import type { Body, Plain } from "../protocol/msgpack.ts";
 
 /** The headers of a message, by name. */
 export type Headers = Body;
 
 /** Headers to send: text, numbers, booleans, bytes, arrays and maps of those, 65535 bytes at most. */
-export type HeadersInit = Parameters<typeof import("../protocol/msgpack.ts").encodeBody>[0];
+export type HeadersInit = { readonly [name: string]: Plain } | ReadonlyMap<string, Plain>;
 
 /** What came on a channel, payload decoded. */
 export class Message {

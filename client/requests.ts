@@ -6,7 +6,7 @@
 import { decodeError } from "../protocol/bodies.ts";
 import { IpcError } from "../protocol/errors.ts";
 import { type Encoding, FLAGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
-import { DEADLINE_MS_MAX } from "../protocol/limits.ts";
+import { DEADLINE_MS_MAX, HEADER_BYTES } from "../protocol/limits.ts";
 import { decodeBody } from "../protocol/msgpack.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { structuredCodec } from "./codec.ts";
@@ -49,6 +49,8 @@ export class Requests {
   readonly #sender: Sender;
   readonly #ids: Correlation;
   readonly #open: Map<number, Open> = new Map();
+  /** Those that can be full. */
+  readonly #streams: Set<Asker> = new Set();
   /** Open requests with a deadline of their own. */
   #timed = 0;
   #sweeping = false;
@@ -61,13 +63,14 @@ export class Requests {
 
   /** Whether a reply is waited for that has a place to go. */
   get waiting(): boolean {
-    for (const { asker } of this.#open.values()) if (asker.full !== true) return true;
+    if (this.#open.size > this.#streams.size) return true;
+    for (const asker of this.#streams) if (asker.full !== true) return true;
     return false;
   }
 
   /** Whether one of the askers can take no more for now. */
   get full(): boolean {
-    for (const { asker } of this.#open.values()) if (asker.full === true) return true;
+    for (const asker of this.#streams) if (asker.full === true) return true;
     return false;
   }
 
@@ -90,6 +93,7 @@ export class Requests {
     const deadline_ms = timeout_ms === undefined ? Infinity : performance.now() + timeout_ms + GRACE_MS;
     const open: Open = { asker, all: options.all === true, deadline_ms, signal, abort: undefined };
     this.#open.set(id, open);
+    if (asker.full !== undefined) this.#streams.add(asker);
     if (deadline_ms !== Infinity) {
       this.#timed++;
       if (!this.#sweeping) this.#sweepLater();
@@ -135,7 +139,7 @@ export class Requests {
       return;
     }
     // The broker ends a request to all with a reply of its own, which only counts them.
-    if (more || !open.all) open.asker.reply(reply, frame.payload.length);
+    if (more || !open.all) open.asker.reply(reply, HEADER_BYTES + frame.headers.length + frame.payload.length);
     if (!more) open.asker.end();
   }
 
@@ -167,6 +171,7 @@ export class Requests {
     const open = this.#open.get(id);
     if (open === undefined) return undefined;
     this.#open.delete(id);
+    this.#streams.delete(open.asker);
     if (open.deadline_ms !== Infinity) this.#timed--;
     if (open.abort !== undefined) open.signal!.removeEventListener("abort", open.abort);
     return open;

@@ -155,6 +155,23 @@ Deno.test("Channel.invokeStream() holds the handler up when its parts are not ta
   assert.equal(taken, 1_000);
 });
 
+Deno.test("Channel.invoke() gives a reply up whose parts come to more than it may hold", async () => {
+  await using broker = await startTestBroker();
+  const { socket_dir } = broker;
+  await using service = await connect("endless", { socket_dir, handle: true });
+  await using client = await connect("endless", { socket_dir, queue_bytes: 100_000 });
+  let left = false;
+  service.handle(async function* () {
+    try {
+      for (;;) yield new Uint8Array(10_000);
+    } finally {
+      left = true;
+    }
+  });
+  assert.match(await reasonOf(client.invoke("x")), /^OVERLOADED .* use invokeStream/);
+  await until(() => left, "the generator to be left");
+});
+
 Deno.test("Channel.handle() may ask its own channel from inside a handler", async () => {
   await using broker = await startTestBroker();
   const { socket_dir } = broker;

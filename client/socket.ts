@@ -21,7 +21,8 @@ const BACKLOG_PAUSE_MS = 20;
  * @param broker_uid User id of the broker, besides root and this user.
  * @param signal Gives up waiting for a broker that is too busy to accept.
  * @returns `undefined` if there is no socket, or nobody listens on it.
- * @throws {IpcError} FORBIDDEN if it belongs to somebody else, is no socket, or may not be opened.
+ * @throws {IpcError} FORBIDDEN if it belongs to somebody else, is no socket, or may not be opened; CHANNEL_RECV if it
+ *   cannot be opened for now.
  */
 export async function openSocket(
   path: string,
@@ -104,6 +105,10 @@ function thisUser(): { uid: number | undefined; hint: string } {
 
 function denied(path: string, cause: unknown): IpcError {
   const message = cause instanceof Error ? cause.message : String(cause);
+  if (!(cause instanceof Deno.errors.NotCapable) && !(cause instanceof Deno.errors.PermissionDenied)) {
+    // Out of file descriptors, for instance: may be better the next time.
+    return new IpcError("CHANNEL_RECV", `Cannot open socket ${JSON.stringify(path)}: ${message}`, { cause });
+  }
   const hint = cause instanceof Deno.errors.NotCapable
     ? "A client needs --allow-read, --allow-write and --allow-net for it"
     : "Ask its owner for access, or choose another socket_dir";
