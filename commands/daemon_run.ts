@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Broker } from "../daemon/mod.ts";
 import { stateDirectory } from "../config/files.ts";
 import { loadSettings } from "../config/load.ts";
 import { buildInfo } from "./build_info.ts";
@@ -25,20 +26,25 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     import("../daemon/log_tape.ts"),
   ]);
   const log = await openLog(settings.log);
-  try {
-    const broker = await startBroker({ settings, state_dir: stateDirectory(io.env), version, log, reload: load });
-    const removers = [
-      io.onSignal("SIGTERM", () => void broker.drain("SIGTERM")),
-      io.onSignal("SIGINT", () => void broker.drain("SIGINT")),
-      io.onSignal("SIGHUP", () => {
+  const starting = startBroker({ settings, state_dir: stateDirectory(io.env), version, log, reload: load });
+  // From the first moment on: whoever finds the pid in the lock may send a signal.
+  const told = (order: (broker: Broker) => Promise<void>) => () => void starting.then(order, () => {});
+  const removers = [
+    io.onSignal("SIGTERM", told((broker) => broker.drain("SIGTERM"))),
+    io.onSignal("SIGINT", told((broker) => broker.drain("SIGINT"))),
+    io.onSignal(
+      "SIGHUP",
+      told((broker) =>
         broker.reload().catch((error) =>
           log.error("the configuration could not be read again", { error: error.message })
-        );
-      }),
-    ];
-    await broker.finished;
-    for (const remove of removers) remove();
+        )
+      ),
+    ),
+  ];
+  try {
+    await (await starting).finished;
   } finally {
+    for (const remove of removers) remove();
     await log.close();
   }
   return EXIT.OK;

@@ -76,7 +76,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** Starts a broker, which may well find that it cannot serve. */
   tryBroker(env: Record<string, string> = {}, prefix: readonly string[] = []): BrokerProcess {
-    const command = [...prefix, ...DENO, `${PROJECT}tests/e2e/programs/broker.ts`];
+    const command = [...prefix, ...DENO, `${PROJECT}cli.ts`, "daemon", "run"];
     return this.#started(new BrokerProcess("the broker", command, this.#options({ IPC_IDLE_EXIT: IDLE_EXIT, ...env })));
   }
 
