@@ -212,6 +212,36 @@ Deno.test("Listener accepts again after accepting failed", async () => {
   await listener.close();
 });
 
+Deno.test("Listener accepts again after the system had no descriptors left", async () => {
+  using test = setup();
+  const program = `
+    import { Listener } from ${JSON.stringify(import.meta.resolve("./listener.ts"))};
+    const say = (text) => Deno.stdout.writeSync(new TextEncoder().encode(text));
+    await Listener.bind(${JSON.stringify(test.path)}, {
+      accepted: (conn) => conn.read(new Uint8Array(1)).then(() => conn.close()),
+      ready: () => undefined,
+      failed: () => say("f"),
+    });
+    say("b");`;
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'ulimit -n 80; exec "$0" eval --no-check --ext=ts "$1"', Deno.execPath(), program],
+    stdout: "piped",
+  }).spawn();
+  const output = child.stdout.getReader();
+  assert.deepEqual((await output.read()).value, new TextEncoder().encode("b"));
+  const crowd = await Promise.all(
+    Array.from({ length: 100 }, () => Deno.connect({ transport: "unix", path: test.path })),
+  );
+  assert.equal(new TextDecoder().decode((await output.read()).value)[0], "f");
+  for (const conn of crowd) conn.close();
+  using conn = await Deno.connect({ transport: "unix", path: test.path });
+  await conn.write(new Uint8Array(1));
+  assert.equal(await conn.read(new Uint8Array(1)), null, "accepted, and closed by the owner");
+  child.kill("SIGKILL");
+  await child.status;
+  await output.cancel();
+});
+
 Deno.test("Listener hands a connection over only when there is a place for it, asked when it came", async () => {
   let full = Promise.withResolvers<void>(), free = true;
   using test = setup({ ready: () => free ? undefined : full.promise });
