@@ -96,8 +96,12 @@ export class Process {
 
   /** Memory that it has in use. */
   memoryBytes(): number {
-    const status = Deno.readTextFileSync(`/proc/${this.pid}/status`);
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) * 1024;
+    return this.#status("VmRSS");
+  }
+
+  /** The most memory that it has ever had in use. */
+  memoryPeakBytes(): number {
+    return this.#status("VmHWM");
   }
 
   /** How many file descriptors it has open. */
@@ -115,6 +119,11 @@ export class Process {
   async kill(): Promise<void> {
     this.signal("SIGKILL");
     await this.ended;
+  }
+
+  #status(field: string): number {
+    const status = Deno.readTextFileSync(`/proc/${this.pid}/status`);
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)![1]) * 1024;
   }
 
   async #watch(): Promise<Deno.CommandStatus> {

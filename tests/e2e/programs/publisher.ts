@@ -17,6 +17,8 @@ export interface PublisherOptions {
   count?: number;
   /** Length of a payload. */
   bytes?: number;
+  /** Which events are so long in its place: each so many-th. */
+  large?: { every: number; bytes: number };
   /** How many events between two flushes. Default: only one flush, at the end. */
   flush_every?: number;
   /** Flushes with an acknowledged event in place of `flush()`. */
@@ -26,7 +28,7 @@ export interface PublisherOptions {
 }
 
 const options = given<PublisherOptions>();
-const { publisher, bytes = 12, count = Infinity, flush_every = Infinity, rest_ms = 0 } = options;
+const { publisher, bytes = 12, count = Infinity, flush_every = Infinity, rest_ms = 0, large } = options;
 /** Events taken in by the library; the last one that the broker is known to have; what flush() did not confirm. */
 let sent = 0, confirmed = 0, stopped = false;
 const failures: { from: number; to: number; reason: string; message: string; events: unknown }[] = [];
@@ -49,7 +51,8 @@ function account(): Record<string, unknown> {
 
 async function publish(): Promise<void> {
   while (sent < count && !stopped) {
-    await channel.broadcast(numbered(publisher, ++sent, bytes));
+    const number = ++sent;
+    await channel.broadcast(numbered(publisher, number, number % (large?.every ?? 0) === 0 ? large!.bytes : bytes));
     if (sent % flush_every === 0) await confirm();
   }
   await confirm();
