@@ -133,6 +133,34 @@ Deno.test("Broker.drain() waits for the reply to an open request, and for all of
   await drained;
 });
 
+Deno.test("Broker.drain(): a reply behind an event or request that is not accepted any more arrives", async () => {
+  await using test = await startTestBroker();
+  const handler = await RawClient.join(test.socket_dir, "c", { handle: true });
+  const listener = await RawClient.join(test.socket_dir, "c", { listen: true });
+  const requester = await RawClient.join(test.socket_dir, "c");
+  await requester.send(encodeFrame({ type: REQUEST, id: 1 }));
+  const { source } = await handler.until(REQUEST);
+  const drained = test.broker.drain("a test");
+  await handler.send(
+    encodeFrame({ type: EVENT, flags: FLAGS.ACK, id: 2 }),
+    ping(3),
+    encodeFrame({ type: REQUEST, id: 4 }),
+    encodeFrame({ type: EVENT }),
+    ping(5),
+    encodeFrame({ type: REPLY, target: source, id: 1 }),
+  );
+  assert.equal((await requester.until(REPLY)).aux, 0);
+  const told: [number, number, number][] = [];
+  for (let frame; (frame = await handler.next()) !== undefined && frame.type !== BYE;) {
+    told.push([frame.type, frame.id, frame.aux]);
+  }
+  // Nothing says that the event without ACK was accepted: no PONG behind it.
+  assert.deepEqual(told, [[FRAME_TYPES.ERROR, 2, 7017], [PONG, 3, 0], [REPLY, 4, 7017]]);
+  assert.equal((await listener.next())?.type, BYE);
+  for (const client of [handler, listener, requester]) client.close();
+  await drained;
+});
+
 Deno.test("Broker.drain(): what is published from then on is not accepted, and no PONG says that it was", async () => {
   await using test = await startTestBroker();
   const handler = await RawClient.join(test.socket_dir, "c", { handle: true, listen: true });

@@ -295,6 +295,19 @@ Deno.test("binary: of 65 connections without HELLO the oldest gives way, and an 
   witness.close();
 });
 
+Deno.test("binary: who leaves before its HELLO gives its place up at once", async () => {
+  await using test = await startTestBroker();
+  await controlRequest(test.socket_dir, "open", { channel: "c" });
+  for (let n = 0; n < 2 * HANDSHAKES_MAX; n++) {
+    const client = await RawClient.connect(test.socket_dir, "c");
+    if (n % 3 !== 0) await client.send(n % 3 === 1 ? PREFACE : PREFACE.subarray(0, 3));
+    client.close();
+  }
+  (await RawClient.join(test.socket_dir, "c")).close();
+  const { refused } = await controlRequest(test.socket_dir, "stats") as { refused: number };
+  assert.equal(refused, 0);
+});
+
 Deno.test("binary: who has not said HELLO within 5 s is told TIMEOUT, however far it came", async () => {
   await using test = await startTestBroker();
   const witness = await Witness.join(test), whole = [...PREFACE, ...hello(encodeHello({ name: "late" }))];
