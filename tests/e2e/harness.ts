@@ -8,9 +8,9 @@ import { Process } from "./process.ts";
 import { within } from "./wait.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
+/** Should the test itself be killed, the kernel kills what it has started, even what is stopped. */
+const ENDS_WITH_TEST = ["setpriv", "--pdeathsig", "KILL"];
 const DENO = [Deno.execPath(), "run", "-q", "-A"];
-/** Should the test itself be killed, its clients end with their standard input, and then the broker with them. */
-const IDLE_EXIT = "60s";
 
 /** A broker's process. */
 export class BrokerProcess extends Process {
@@ -76,13 +76,13 @@ export class Sandbox implements AsyncDisposable {
 
   /** Starts a broker, which may well find that it cannot serve. */
   tryBroker(env: Record<string, string> = {}, prefix: readonly string[] = []): BrokerProcess {
-    const command = [...prefix, ...DENO, `${PROJECT}cli.ts`, "daemon", "run"];
-    return this.#started(new BrokerProcess("the broker", command, this.#options({ IPC_IDLE_EXIT: IDLE_EXIT, ...env })));
+    const command = [...ENDS_WITH_TEST, ...prefix, ...DENO, `${PROJECT}cli.ts`, "daemon", "run"];
+    return this.#started(new BrokerProcess("the broker", command, this.#options(env)));
   }
 
   /** Starts a program of `programs/`. */
   worker(program: string, given: Record<string, unknown> = {}): Worker {
-    const command = [...DENO, `${PROJECT}tests/e2e/programs/${program}.ts`, JSON.stringify(given)];
+    const command = [...ENDS_WITH_TEST, ...DENO, `${PROJECT}tests/e2e/programs/${program}.ts`, JSON.stringify(given)];
     return this.#started(new Worker(program, command, this.#options({})));
   }
 

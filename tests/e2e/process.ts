@@ -66,15 +66,6 @@ export class Process {
     await this.#stdin.write(new TextEncoder().encode(`${line}\n`));
   }
 
-  /** Closes its standard input. */
-  async closeInput(): Promise<void> {
-    try {
-      await this.#stdin.close();
-    } catch {
-      // It has ended.
-    }
-  }
-
   /** Waits for it to say something on standard error. */
   async says(text: string, ms?: number): Promise<void> {
     await this.#until(() => this.stderr.includes(text) || undefined, `say "${text}"`, ms);

@@ -1,6 +1,6 @@
 /**
  * What the programs of the end-to-end tests share: they are given one JSON value, take orders as lines on standard
- * input, and answer with JSON, one object a line. They end with their standard input, so that none outlives its test.
+ * input, and answer with JSON, one object a line. They end with their standard input.
  *
  * @module
  */
