@@ -40,7 +40,9 @@ async function parseAndRun<Options>(verb: Verb<Options>, argv: readonly string[]
 
 /** What is no verb: `--help`, `help [verb]`, nothing at all, or a mistake. */
 async function overview(argv: readonly string[], io: Io): Promise<number> {
-  if (argv[0] === "help" && argv[1] !== undefined) return await dispatch([argv[1], "--help"], io);
+  if (argv[0] === "help" && argv[1] !== undefined) {
+    return await dispatch(VERBS.some(({ name }) => name === argv[1]) ? [argv[1], "--help"] : [argv[1]], io);
+  }
   const { argumentParser, parseArguments, UsageError } = await import("./verb.ts");
   const program = argumentParser("", "Lets the processes of a machine talk: events, requests and replies.", [
     "ipc listen deploys                 # prints what is sent; starts a broker if none runs",

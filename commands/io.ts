@@ -80,7 +80,7 @@ export function processIo(): ProcessIo {
       Deno.addSignalListener(signal, listener);
       return () => Deno.removeSignalListener(signal, listener);
     },
-    stdoutClosed: async () => (await import("./stdout_closed.ts")).stdoutClosed(),
+    stdoutClosed: async () => (await import("./libc.ts")).stdoutClosed(),
   };
   return io;
 }

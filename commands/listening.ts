@@ -25,6 +25,9 @@ import { type EndingSignals, endingSignals } from "./signals.ts";
 /** Gives the events of one channel to somebody; resolves when there is room for more. */
 type Take = (frames: Uint8Array<ArrayBuffer>, context: EventContext) => void | Promise<void>;
 
+/** A position before the first event that the broker still has, in any epoch: no epoch is called so. */
+const BEFORE_ANY = { epoch: "-", seq: 0 };
+
 /** See the module's head. */
 export class Listening implements AsyncDisposable {
   readonly #options: ListenOptions;
@@ -63,7 +66,7 @@ export class Listening implements AsyncDisposable {
       if (globs.length > 0) await this.#openGlobs(globs);
       this.#last_event_ms = performance.now();
       this.#watchIdle(idle_ms);
-      if (ready_fd !== undefined) writeReady(ready_fd);
+      if (ready_fd !== undefined) await writeReady(ready_fd);
     };
     await Promise.race([setUp(), this.#end.promise]);
     const code = await this.#end.promise;
@@ -120,7 +123,7 @@ export class Listening implements AsyncDisposable {
       opened: async (name, late) => {
         if (this.#channels.has(name) || this.#ended) return;
         // One that was opened after we came is asked for from its start, so that its first event is not missed.
-        await this.#open(name, late ? { resume: { epoch: "", seq: 0 } } : {});
+        await this.#open(name, late ? { resume: BEFORE_ANY } : {});
       },
       closed: async (name) => {
         const channel = this.#channels.get(name);
@@ -168,7 +171,8 @@ export class Listening implements AsyncDisposable {
   }
 
   #gap(channel: string, gap: GapNotice): void {
-    if (this.#ended) return;
+    // A channel that was opened late is asked for from its start, as if in another epoch: there was nothing before.
+    if (this.#ended || gap.epoch === BEFORE_ANY.epoch) return;
     notice(this.#io.stderr, `${channel}: ${describeGap(gap)}`);
     if (this.#options.json) {
       this.#guard(() => this.#io.stdout.write(`${JSON.stringify({ channel, ...gap })}\n`));
@@ -239,11 +243,8 @@ async function latest(channel: string, last: number, io: Io): Promise<OpenOption
 }
 
 /** Tells whoever waits for it. @throws {Failure} If nothing can be written there. */
-function writeReady(descriptor: number): void {
-  try {
-    using file = Deno.openSync(`/dev/fd/${descriptor}`, { write: true });
-    file.writeSync(new TextEncoder().encode("subscribed\n"));
-  } catch (error) {
-    throw new Failure(EXIT.USAGE, `cannot write to file descriptor ${descriptor}: ${(error as Error).message}`);
-  }
+async function writeReady(descriptor: number): Promise<void> {
+  const { writeDescriptor } = await import("./libc.ts");
+  if (writeDescriptor(descriptor, "subscribed\n")) return;
+  throw new Failure(EXIT.USAGE, `cannot write to file descriptor ${descriptor} that --ready-fd names`);
 }

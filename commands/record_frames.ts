@@ -104,7 +104,9 @@ export class RecordFrames {
 
   /** Says that nothing follows: what stands behind the last separator is a record too. */
   async finish(): Promise<void> {
-    if (this.#start === this.#end) return;
+    const length = this.#end - this.#start;
+    if (length === 0) return;
+    if (length > this.#options.message_bytes_max) throw this.#tooLong(length);
     const encoding = this.#encodingOf(this.#start, this.#end);
     await this.#long(this.#start, this.#end, encoding);
     await this.#flush();

@@ -14,6 +14,9 @@ export const KILL_AFTER_MS = 2_000;
 /** How often to look whether a group that was told to end has. */
 const GROUP_POLL_MS = 20;
 
+/** How long what a command left behind may take to end after TERM, once the command has. */
+const LEFT_BEHIND_MS = 200;
+
 /** Gets what a command writes. */
 export type TakeOutput = (bytes: Uint8Array<ArrayBuffer>) => Promise<void> | void;
 
@@ -112,18 +115,18 @@ async function readOutput(
   }
 }
 
-/** TERM, then KILL to whoever is left; returns when nobody is. */
+/**
+ * TERM, then KILL to whoever is left. A group can be there although nobody in it runs any more, until all are reaped: so
+ * once the command itself has ended, the others get no more than a little time.
+ */
 async function stopGroup(pid: number, ended: Promise<unknown>, kill_after_ms: number): Promise<void> {
-  const deadline = performance.now() + kill_after_ms;
+  let kill_ms = performance.now() + kill_after_ms;
+  const leaderEnded = (): void => void (kill_ms = Math.min(kill_ms, performance.now() + LEFT_BEHIND_MS));
+  ended.then(leaderEnded, leaderEnded);
   signalGroup(pid, "SIGTERM");
   // A stopped process takes TERM when it continues.
-  let over = false;
-  ended.finally(() => over = true);
-  while (signalGroup(pid, "SIGCONT") || !over) {
-    if (performance.now() >= deadline) {
-      signalGroup(pid, "SIGKILL");
-      return;
-    }
+  while (signalGroup(pid, "SIGCONT")) {
+    if (performance.now() >= kill_ms) return void signalGroup(pid, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, GROUP_POLL_MS));
   }
 }

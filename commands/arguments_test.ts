@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { parseChannels } from "./channels.ts";
+import { parseClients } from "./clients.ts";
+import { parseDaemon } from "./daemon.ts";
+import { parseHandle } from "./handle.ts";
+import { parseInspect } from "./inspect.ts";
+import { parseListen } from "./listen.ts";
+import { parsePing } from "./ping.ts";
+import { parseRequest } from "./request.ts";
+import { parseSend } from "./send.ts";
+import { parseSockname } from "./sockname.ts";
+import { HelpRequested, UsageError } from "./verb.ts";
+import { VERBS } from "./verbs.ts";
+import { parseVersion } from "./version.ts";
+
+/** What is typed, and what it comes to; a text is part of the message of a usage error. */
+type Row = readonly [line: readonly string[], expected: Record<string, unknown> | string];
+
+// deno-lint-ignore no-explicit-any -- options of whatever verb
+function table(parse: (argv: readonly string[]) => any, rows: readonly Row[]): void {
+  for (const [line, expected] of rows) {
+    if (typeof expected === "string") {
+      assert.throws(() => parse(line), (error: unknown) => {
+        assert.ok(error instanceof UsageError, `${line.join(" ")}: ${error}`);
+        assert.match(error.message, new RegExp(expected), line.join(" "));
+        assert.match(error.help, /^Usage: ipc /);
+        return true;
+      });
+    } else {
+      const options = parse(line);
+      for (const [name, value] of Object.entries(expected)) {
+        assert.deepEqual(options[name], value, `${line.join(" ")}: ${name}`);
+      }
+    }
+  }
+}
+
+Deno.test("parseSend() takes a message, or says where to read it", () => {
+  table(parseSend, [
+    [["x", "hello"], { channel: "x", message: "hello", records: "whole", encoding: "auto", file: "-" }],
+    [["x"], { message: undefined, file: "-", retain: false, expect: undefined, wait_ms: undefined, to: undefined }],
+    [["x", "-"], { message: undefined, file: "-" }],
+    [["x", ""], { message: "" }],
+    [["x", "--", "-l"], { message: "-l" }],
+    [["-f", "a.txt", "x"], { file: "a.txt" }],
+    [["-fa.txt", "x"], { file: "a.txt" }],
+    [["--file=a.txt", "x"], { file: "a.txt" }],
+    [["-l", "x"], { records: "lines" }],
+    [["x", "-0"], { records: "null" }],
+    [["--json", "x", "1"], { encoding: "json" }],
+    [["--text", "x", "1"], { encoding: "text" }],
+    [["--bytes", "x", "1"], { encoding: "bytes" }],
+    [["-H", "a: b:c", "-Hd:e", "x", "y"], { headers: new Map([["a", "b:c"], ["d", "e"]]) }],
+    [["--to", "7", "--retain", "--expect", "2", "x", "y"], { to: "7", retain: true, expect: 2 }],
+    [["--wait", "x", "y"], { wait_ms: Infinity, channel: "x", message: "y" }],
+    [["--wait=500ms", "x", "y"], { wait_ms: 500 }],
+    [["x", "--", "--wait"], { wait_ms: undefined, message: "--wait" }],
+    [["--name", "me", "x", "y"], { name: "me" }],
+    [["x", "y"], { name: "ipc send" }],
+    [[], "missing required argument 'channel'"],
+    [["x", "y", "z"], "too many arguments"],
+    [["--jsn", "x"], "unknown option '--jsn'[^]*Did you mean --json"],
+    [["--json", "--bytes", "x"], "--json and --bytes exclude each other"],
+    [["-l", "-0", "x"], "--lines and --null exclude each other"],
+    [["-f", "a", "x", "y"], "a message and --file exclude each other"],
+    [["-l", "x", "y"], "--lines reads standard input"],
+    [["-H", "nocolon", "x"], "KEY:VALUE"],
+    [["--expect", "0", "x"], "whole number from 1"],
+    [["--wait=soon", "x"], "not a duration"],
+  ]);
+});
+
+Deno.test("parseRequest() takes the message options and its own", () => {
+  table(parseRequest, [
+    [["x", "hi"], { message: "hi", all: false, remote_status: true, raw: false, timeout_ms: undefined }],
+    [["-t", "5", "x"], { timeout_ms: 5000 }],
+    [["-t0", "x"], { timeout_ms: Infinity }],
+    [["--timeout=1m", "x"], { timeout_ms: 60_000 }],
+    [["--all", "--replies", "3", "x"], { all: true, replies: 3 }],
+    [["--no-remote-status", "x"], { remote_status: false }],
+    [["--wait", "x"], { wait_ms: Infinity }],
+    [["--raw", "-l", "x"], { raw: true, records: "lines" }],
+    [["--retain", "x"], "unknown option '--retain'"],
+    [["-t", "-5", "x"], "not a duration"],
+  ]);
+});
+
+Deno.test("parseListen() takes channels, a format, limits and a command", () => {
+  table(parseListen, [
+    [["x"], { channels: ["x"], count: Infinity, timeout_ms: Infinity, idle_ms: Infinity, json: false, command: [] }],
+    [["x", "y.*"], { channels: ["x", "y.*"], autostart: true, jobs: 1, last: 0, names: false, strict: false }],
+    [["-n3", "x"], { count: 3 }],
+    [["-t", "5s", "--idle", "200ms", "x"], { timeout_ms: 5000, idle_ms: 200 }],
+    [["--json", "x"], { json: true, names: true }],
+    [["-F", "%c %s", "x"], { names: false }],
+    [["-F", "%n", "x"], { names: true }],
+    [["x", "--", "wc", "-w"], { channels: ["x"], command: ["wc", "-w"], names: true }],
+    [["--exec", "wc -w", "x"], { command: ["/bin/sh", "-c", "wc -w"] }],
+    [["--jobs", "4", "x", "--", "cat"], { jobs: 4 }],
+    [["--overflow", "drop", "x"], { overflow: "drop" }],
+    [["--no-autostart", "x"], { autostart: false }],
+    [["--ready-fd", "3", "--last", "10", "x"], { ready_fd: 3, last: 10 }],
+    [["--presence", "--strict", "x"], { presence: true, strict: true }],
+    [[], "missing required argument"],
+    [["-n", "0", "x"], "whole number from 1"],
+    [["--raw", "--json", "x"], "--json and --raw exclude each other"],
+    [["--raw", "-0", "x"], "--raw and --null exclude each other"],
+    [["--json", "x", "--", "cat"], "--json and a command exclude each other"],
+    [["-F", "%q", "x"], '"%q" is not one of'],
+    [["--overflow", "lose", "x"], "Allowed choices are block, disconnect, drop"],
+    [["--last", "x"], "missing required argument|whole number"],
+  ]);
+});
+
+Deno.test("parseHandle() takes a channel and a command behind --", () => {
+  table(parseHandle, [
+    [["x", "--", "wc", "-w"], {
+      channel: "x",
+      command: ["wc", "-w"],
+      workers: 1,
+      timeout_ms: Infinity,
+      count: Infinity,
+    }],
+    [["--workers", "4", "x", "--", "a", "--", "b"], { workers: 4, command: ["a", "--", "b"] }],
+    [["--timeout", "10", "--kill-after", "1s", "x", "--", "a"], { timeout_ms: 10_000, kill_after_ms: 1000 }],
+    [["-n", "1", "--no-autostart", "x", "--", "a"], { count: 1, autostart: false }],
+    [["x"], "a command is missing"],
+    [["x", "wc"], "too many arguments"],
+    [["--", "wc"], "missing required argument 'channel'"],
+  ]);
+});
+
+Deno.test("the other verbs' parsers take what they need", () => {
+  table(parseChannels, [[[], { glob: undefined, json: false }], [["a*", "--json"], { glob: "a*", json: true }]]);
+  table(parseClients, [[[], { channel: undefined }], [["x"], { channel: "x" }], [["x", "y"], "too many arguments"]]);
+  table(parseInspect, [[["x", "--json"], { channel: "x", json: true }], [[], "missing required argument"]]);
+  table(parseSockname, [[["x"], { channel: "x" }], [[], "missing required argument"]]);
+  table(parseVersion, [[["--json"], { json: true }], [["x"], "too many arguments"]]);
+  table(parsePing, [
+    [[], { channel: "ipcd", count: 4, interval_ms: 200, timeout_ms: 5000 }],
+    [["-n", "1", "-i", "0", "x"], { count: 1, interval_ms: 0, channel: "x" }],
+  ]);
+  table(parseDaemon, [
+    [["run"], { action: "run", config: undefined, idle_exit_default: undefined }],
+    [["start", "--config", "a.toml"], { action: "start", config: "a.toml" }],
+    [["status", "--json"], { action: "status", json: true }],
+    [[], "missing required argument"],
+    [["strt"], "Allowed choices are run, start, stop, restart, status, reload"],
+  ]);
+});
+
+Deno.test("every verb's --help names its arguments and options", async () => {
+  for (const { name, load } of VERBS) {
+    const { verb } = await load();
+    assert.throws(() => verb.parse(["--help"]), (error: unknown) => {
+      assert.ok(error instanceof HelpRequested, name);
+      assert.match(error.message, new RegExp(`^Usage: ipc ${name} `));
+      assert.match(error.message, /-h, --help/);
+      return true;
+    });
+  }
+});

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
+import { encodeBody } from "../protocol/msgpack.ts";
+import { structuredCodec } from "../protocol/structured_clone.ts";
+import { type EventContext, type EventFormat, jsonFormat, payloadFormat, textFormat } from "./event_format.ts";
+import { StructuredNeeded } from "./payload_text.ts";
+
+const CONTEXT: EventContext = {
+  channel: "deploys",
+  nameOf: (client) => client === 7 ? "bo\u001bb" : "",
+  structured: structuredCodec,
+};
+
+function event(payload: string | Uint8Array<ArrayBuffer>, more: Partial<Frame> = {}): Uint8Array<ArrayBuffer> {
+  const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
+  return encodeFrame({
+    type: FRAME_TYPES.EVENT,
+    flags: ENCODINGS.TEXT,
+    source: 7,
+    id: 3,
+    aux: 1,
+    payload: bytes,
+    ...more,
+  });
+}
+
+function run(...frames: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  // Frames stand somewhere inside of a read buffer.
+  const all = new Uint8Array(5 + frames.reduce((sum, frame) => sum + frame.length, 0));
+  let at = 5;
+  for (const frame of frames) {
+    all.set(frame, at);
+    at += frame.length;
+  }
+  return all.subarray(5);
+}
+
+function printed(format: EventFormat, frames: Uint8Array<ArrayBuffer>, most = Infinity, context = CONTEXT): string {
+  const { bytes } = format(frames, most, context);
+  return new TextDecoder().decode(bytes);
+}
+
+Deno.test("payloadFormat() prints payloads as they are, each with its terminator", () => {
+  const long = "long ".repeat(50);
+  const frames = run(event("a"), event(""), event("b\n"), event(long), event("h", { headers: encodeBody({ k: "v" }) }));
+  assert.equal(printed(payloadFormat("\n", false), frames), `a\n\nb\n\n${long}\nh\n`);
+  assert.equal(printed(payloadFormat("\0", false), frames), `a\0\0b\n\0${long}\0h\0`);
+  assert.equal(printed(payloadFormat("", true), frames), `ab\n${long}h`);
+  const bytes = new Uint8Array([0, 255, 10]);
+  assert.deepEqual(
+    payloadFormat("", true)(run(event(bytes, { flags: ENCODINGS.BYTES })), 1, CONTEXT).bytes,
+    bytes,
+  );
+});
+
+Deno.test("payloadFormat() stops after as many events as are wanted", () => {
+  const format = payloadFormat("\n", false), frames = run(event("a"), event("b"), event("c"));
+  assert.equal(format(frames, 2, CONTEXT).count, 2);
+  assert.equal(printed(format, frames, 2), "a\nb\n");
+  assert.equal(format(frames, Infinity, CONTEXT).count, 3);
+});
+
+Deno.test("payloadFormat() prints structured payloads as JSON, and asks for the codec first", () => {
+  const payload = structuredCodec.encode(new Map([["at", new Date(0)]])) as Uint8Array<ArrayBuffer>;
+  const frames = run(event("a"), event(payload, { flags: ENCODINGS.STRUCTURED }), event("b"));
+  const format = payloadFormat("\n", false);
+  assert.throws(() => format(frames, 9, { ...CONTEXT, structured: undefined }), StructuredNeeded);
+  assert.equal(printed(format, frames), 'a\n{"at":"1970-01-01T00:00:00.000Z"}\nb\n');
+});
+
+Deno.test("jsonFormat() prints one object a line with all there is to know", () => {
+  const frames = run(
+    event("text\n", { headers: encodeBody({ k: 1 }) }),
+    event('{"big": 12345678901234567890,\n"x": 1}', { flags: ENCODINGS.JSON | FLAGS.RETAIN, source: 1 }),
+    event(new Uint8Array([0xff]), { flags: ENCODINGS.BYTES, id: 0, aux: 0 }),
+    event(new Uint8Array([0xff]), { flags: ENCODINGS.TEXT }),
+    event("{broken", { flags: ENCODINGS.JSON }),
+  );
+  const lines = printed(jsonFormat("\n"), frames).trimEnd().split("\n");
+  assert.equal(lines.length, 5);
+  const { time, ...first } = JSON.parse(lines[0]!);
+  assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
+  assert.deepEqual(first, {
+    type: "event",
+    channel: "deploys",
+    seq: 2 ** 32 + 3,
+    source: 7,
+    name: "bo\u001bb",
+    headers: { k: 1 },
+    data: "text\n",
+  });
+  assert.ok(!lines[0]!.includes("\u001b"), "control characters are escaped");
+  assert.ok(lines[1]!.endsWith(',"retained":true,"data":{"big": 12345678901234567890, "x": 1}}'), lines[1]);
+  assert.equal(JSON.parse(lines[2]!).seq, 0);
+  // What is not what its sender said is shown as bytes.
+  for (const line of lines.slice(2)) assert.equal(JSON.parse(line).data.encoding, "base64");
+});
+
+Deno.test("textFormat() fills in its directives", () => {
+  const frames = run(event("p%q", { headers: encodeBody({ k: "v" }) }));
+  for (
+    const [text, expected] of [
+      ["%c %s %i %n %p", "deploys 4294967299 7 bo\\x1bb p%q\n"],
+      ["%h", '{"k":"v"}\n'],
+      ["100%% \\t|\\n|\\\\|\\x", "100% \t|\n|\\|\\x\n"],
+      ["", "\n"],
+      ["ünicode", "ünicode\n"],
+    ] as const
+  ) assert.equal(printed(textFormat(text, "\n"), frames), expected, text);
+  assert.match(printed(textFormat("%t", ""), frames), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  assert.equal(JSON.parse(printed(textFormat("%j", ""), frames)).data, "p%q");
+});
+
+Deno.test("textFormat() refuses directives that it does not know", () => {
+  for (const text of ["%q", "a%", "%%%"]) assert.throws(() => textFormat(text, "\n"), RangeError, text);
+});

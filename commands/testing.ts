@@ -1,0 +1,76 @@
+/**
+ * Surroundings of a command in memory, for tests.
+ *
+ * @module
+ */
+import type { EndingSignal } from "./exit_codes.ts";
+import { BrokenPipe, type Io, type Output } from "./io.ts";
+
+/** What a test gives a command and can look at afterwards. */
+export interface MemoryIo extends Io {
+  stdout: MemoryOutput;
+  stderr: MemoryOutput;
+  /** Sends a signal to whoever listens. */
+  raise(signal: EndingSignal): void;
+}
+
+/** Keeps what is written. */
+export class MemoryOutput implements Output {
+  /** How often something was written. */
+  writes = 0;
+  readonly #parts: Uint8Array[] = [];
+
+  /** @param closed Whether its reader has gone. */
+  constructor(readonly is_terminal = false, public closed = false) {}
+
+  write(data: Uint8Array | string): void {
+    if (this.closed) throw new BrokenPipe("closed");
+    this.writes++;
+    this.#parts.push(typeof data === "string" ? new TextEncoder().encode(data) : data.slice());
+  }
+
+  /** All of it as text. */
+  get text(): string {
+    return new TextDecoder().decode(new Uint8Array(this.#parts.flatMap((part) => [...part])));
+  }
+}
+
+/** Options of {@linkcode memoryIo}. */
+export interface MemoryOptions {
+  /** What standard input gives, a read each. */
+  stdin?: readonly (string | Uint8Array)[];
+  env?: Record<string, string>;
+  cwd?: string;
+}
+
+/** Makes surroundings. */
+export function memoryIo(options: MemoryOptions = {}): MemoryIo {
+  const listeners = new Map<EndingSignal, Set<() => void>>();
+  const input = (options.stdin ?? []).map((part) => typeof part === "string" ? new TextEncoder().encode(part) : part);
+  return {
+    stdin: {
+      is_terminal: false,
+      read(into) {
+        const part = input.shift();
+        if (part === undefined) return Promise.resolve(null);
+        const count = Math.min(part.length, into.length);
+        into.set(part.subarray(0, count));
+        if (count < part.length) input.unshift(part.subarray(count));
+        return Promise.resolve(count);
+      },
+    },
+    stdout: new MemoryOutput(),
+    stderr: new MemoryOutput(),
+    cwd: () => options.cwd ?? "/",
+    env: (name) => options.env?.[name],
+    onSignal(signal, callback) {
+      const all = listeners.get(signal) ?? new Set();
+      listeners.set(signal, all.add(callback));
+      return () => all.delete(callback);
+    },
+    stdoutClosed: () => new Promise(() => {}),
+    raise(signal) {
+      for (const callback of listeners.get(signal) ?? []) callback();
+    },
+  };
+}
