@@ -8,11 +8,15 @@
  * ADDRESS   unix:PATH or tcp:HOST:PORT; "%s" in PATH stands for the channel's name
  *
  * CASE        options                              measures
- * throughput  --publishers --listeners --count     events/s from the first delivery to the last
+ * throughput  --publishers --listeners --count     events/s from the first write to the last delivery
  * pairs       --pairs --count                      the same, each pair on a channel of its own
  * single      --publishers --count                 each publisher sends when its last message came back
  * pingpong    --count                              one event at a time, microseconds from write to delivery
  * requests    --requesters --count                 each requester asks when its last reply came
+ * idle        --count                              nothing: opens that many listeners, says so, and waits
+ * full        --listeners                          nothing: sends to listeners that do not read until no more is taken
+ *
+ * The last two say so in one line and hold their connections until standard input ends.
  *
  * --size BYTES of a payload; --channel NAME (pairs append 0, 1, ...); --window N: publishers are at most N messages ahead
  * of the slowest listener, for brokers that drop; --check: look at each message instead of two per read.
@@ -24,6 +28,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -35,7 +40,7 @@
 
 #include "protocols.h"
 
-enum { BLOCK = 1 << 18, CARRY = 128, TURN = 1 << 14, CONNECTIONS_MAX = 4096, STALL_MS = 10000 };
+enum { BLOCK = 1 << 18, CARRY = 128, TURN = 1 << 14, CONNECTIONS_MAX = 20000, STALL_MS = 10000 };
 
 static struct {
   const struct protocol *protocol;
@@ -66,6 +71,7 @@ static struct connection connections[CONNECTIONS_MAX];
 static int connection_count, events;
 static uint8_t *input;
 static uint64_t first_ns, last_ns;
+static double cpu_before_s;
 
 static void fail(const char *format, ...) {
   va_list values;
@@ -80,6 +86,12 @@ static uint64_t now_ns(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return time.tv_sec * 1000000000ull + time.tv_nsec;
+}
+
+static double cpu_s(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 /* ---- connections ---- */
@@ -140,6 +152,11 @@ static int relay_end(int *theirs) {
 
 static int relay_fds[CONNECTIONS_MAX];
 
+/* Whether publishers send as much as is taken, and not one message at a time. */
+static int in_blocks(void) {
+  return !strcmp(run.name, "throughput") || !strcmp(run.name, "pairs") || !strcmp(run.name, "full");
+}
+
 static struct connection *open_connection(enum role role, int index, const char *channel) {
   if (connection_count == CONNECTIONS_MAX) fail("more than %d connections", CONNECTIONS_MAX);
   struct connection *c = &connections[connection_count];
@@ -153,7 +170,7 @@ static struct connection *open_connection(enum role role, int index, const char 
   put32(payload, index);
   uint8_t *one = malloc(run.size + 512);
   c->message_bytes = run.protocol->message(one, role, index, channel, payload, run.size);
-  size_t times = strcmp(run.name, "throughput") && strcmp(run.name, "pairs") ? 1 : BLOCK / c->message_bytes;
+  size_t times = in_blocks() ? BLOCK / c->message_bytes : 1;
   if (role == LISTENER || role == HANDLER || times == 0) times = 1;
   c->block_bytes = times * c->message_bytes;
   c->block = malloc(c->block_bytes);
@@ -181,11 +198,6 @@ static int begins(const struct connection *c, const uint8_t *at) {
   return memcmp(at, c->unit.prefix, c->unit.prefix_bytes) == 0;
 }
 
-static void count(struct connection *c, uint64_t messages) {
-  if (first_ns == 0) first_ns = now_ns();
-  c->received += messages;
-}
-
 /* Takes what was read; costs nothing per message unless `on_message` or --check asks for it. */
 static void take(struct connection *c, const uint8_t *at, size_t got) {
   const struct unit *unit = &c->unit;
@@ -197,7 +209,7 @@ static void take(struct connection *c, const uint8_t *at, size_t got) {
     if (c->need > 0) {
       size_t step = c->need < got ? c->need : got;
       c->need -= step, at += step, got -= step;
-      if (c->need == 0 && c->counts) count(c, 1);
+      if (c->need == 0 && c->counts) c->received++;
       continue;
     }
     if (got >= head && begins(c, at)) {
@@ -206,7 +218,7 @@ static void take(struct connection *c, const uint8_t *at, size_t got) {
       if (sequenced) check_sequence(c, at, 0);
       if (whole > 1 && !on_message && !run.check && begins(c, last)) {
         if (sequenced) check_sequence(c, last, whole - 1), c->sequence += whole;
-        count(c, whole);
+        c->received += whole;
         at += whole * unit->unit, got -= whole * unit->unit;
         continue;
       }
@@ -315,8 +327,7 @@ static void pass_on(int to, const uint8_t *bytes, size_t count) {
 
 /* Frames of publisher p go to all listeners, or to listener p with pairs; a handler's go to the requester in `target`. */
 static void relay(void) {
-  const int bulk = !strcmp(run.name, "throughput") || !strcmp(run.name, "pairs");
-  const size_t room = (bulk ? BLOCK : TURN) + run.size + HEADER;
+  const size_t room = (in_blocks() ? BLOCK : TURN) + run.size + HEADER;
   static struct { uint8_t *bytes; size_t count; } kept[CONNECTIONS_MAX];
   int poll = epoll_create1(0);
   for (int i = 0; i < connection_count; i++) {
@@ -369,6 +380,7 @@ static void settle(void) {
     }
     for (int i = 0; i < connection_count; i++) close(relay_fds[i]);
   } else if (!run.protocol->answers) usleep(300000);
+  cpu_before_s = cpu_s();
 }
 
 /* ---- the cases ---- */
@@ -380,13 +392,10 @@ static int by_value(const void *a, const void *b) {
 
 static void report(uint64_t deliveries, uint64_t passed, uint32_t *times, uint64_t time_count) {
   double seconds = (last_ns - first_ns) / 1e9;
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  double cpu = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
   printf("{\"protocol\":\"%s\",\"case\":\"%s\",\"size\":%zu,\"connections\":%d,\"events\":%llu,\"seconds\":%.4f,"
          "\"events_per_s\":%.0f,\"deliveries_per_s\":%.0f,\"driver_cpu_s\":%.3f",
          run.protocol->name, run.name, run.size, connection_count, (unsigned long long)passed, seconds,
-         passed / seconds, deliveries / seconds, cpu);
+         passed / seconds, deliveries / seconds, cpu_s() - cpu_before_s);
   if (time_count) {
     qsort(times, time_count, sizeof *times, by_value);
     printf(",\"p50_us\":%.2f,\"p99_us\":%.2f,\"min_us\":%.2f,\"max_us\":%.2f", times[time_count / 2] / 1e3,
@@ -419,6 +428,7 @@ static void throughput(int pairs) {
     }
   }
   settle();
+  first_ns = now_ns();
   for (int i = 0; i < connection_count; i++) {
     watch(&connections[i], EPOLL_CTL_ADD, connections[i].role == LISTENER ? EPOLLIN : EPOLLIN | EPOLLOUT);
   }
@@ -554,6 +564,28 @@ static void requests(void) {
   report(time_count, time_count, times, time_count);
 }
 
+/* Says that the connections are as the case wants them, and keeps them until standard input ends. */
+static void hold(uint64_t sent) {
+  printf("{\"protocol\":\"%s\",\"case\":\"%s\",\"size\":%zu,\"connections\":%d,\"sent\":%llu}\n", run.protocol->name,
+         run.name, run.size, connection_count, (unsigned long long)sent);
+  fflush(stdout);
+  for (uint8_t nothing[64]; read(0, nothing, sizeof nothing) > 0;) continue;
+}
+
+static void idle(void) {
+  for (uint64_t i = 0; i < run.count; i++) open_connection(LISTENER, i, run.channel);
+  hold(0);
+}
+
+static void full(void) {
+  for (int i = 0; i < run.listeners; i++) open_connection(LISTENER, i, run.channel);
+  struct connection *c = open_connection(PUBLISHER, 0, run.channel);
+  settle();
+  c->left = 1ull << 40; /* more than any queue takes */
+  for (struct pollfd writable = { .fd = c->fd, .events = POLLOUT }; poll(&writable, 1, 500) > 0;) publish(c);
+  hold(c->sent);
+}
+
 /* ---- the command line ---- */
 
 static uint64_t number(const char *option, const char *text) {
@@ -596,11 +628,17 @@ int main(int count, char **arguments) {
   input = malloc(CARRY + BLOCK);
   events = epoll_create1(EPOLL_CLOEXEC);
   times = malloc((run.count * 2 + 16) * sizeof *times);
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
   if (!strcmp(run.name, "throughput")) throughput(0);
   else if (!strcmp(run.name, "pairs")) throughput(run.pairs);
   else if (alone) single();
   else if (latency) pingpong();
   else if (asks) requests();
+  else if (!strcmp(run.name, "idle")) idle();
+  else if (!strcmp(run.name, "full")) full();
   else fail("no case %s", run.name);
   return 0;
 }
