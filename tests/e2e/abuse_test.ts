@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 const DESCRIPTORS = 64, CLIENTS = 120;
 const LIMITED = ["sh", "-c", `ulimit -n ${DESCRIPTORS} && exec "$@"`, "sh"];
 /** How many connections bring garbage, twice. */
-const CONNECTIONS = 10_000;
+const CONNECTIONS = 20_000;
 /** Long enough to see whether a process is busy, and how busy one that waits may be. */
 const WATCH_MS = 2_000, BUSY_MS_MAX = 1_000;
 
