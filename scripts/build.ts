@@ -19,16 +19,16 @@ const ROOT = new URL("..", import.meta.url).pathname;
 /** The bundle's directory. */
 export const DIST = `${ROOT}dist`;
 
-/** Builds dist/ anew. @returns What was baked in. */
-export async function buildProgram(): Promise<BuildInfo> {
+/** Builds dist/ anew, or another directory that is only for this. @returns What was baked in. */
+export async function buildProgram(directory = DIST): Promise<BuildInfo> {
   const info = { version: config.version, commit: await commit() };
-  await removeIfThere(DIST);
+  await removeIfThere(directory);
   try {
     const { outputFiles } = await build({
       absWorkingDir: ROOT,
       write: false,
       entryPoints: ["cli.ts"],
-      outdir: DIST,
+      outdir: directory,
       chunkNames: "[name]-[hash]",
       bundle: true,
       splitting: true,
@@ -42,7 +42,7 @@ export async function buildProgram(): Promise<BuildInfo> {
       logLevel: "warning",
       plugins: [denoResolution, verbsTogether],
     });
-    await Deno.mkdir(DIST);
+    await Deno.mkdir(directory);
     for (const { path, text } of outputFiles) await Deno.writeTextFile(path, hideDynamicImports(text));
   } finally {
     await stop();
