@@ -8,7 +8,7 @@ import { channelGlob, CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
 import { control } from "./control/mod.ts";
 import type { ControlContext } from "./control/context.ts";
-import { byeFrame, isDisconnect, serve, type Service } from "./dialects/mod.ts";
+import { byeFrame, serve, type Service } from "./dialects/mod.ts";
 import { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import type { Channel, Client } from "./registry.ts";
@@ -94,6 +94,12 @@ class RunningBroker implements Broker {
   readonly #connections = new Set<Connection>();
   readonly #clients = new Map<Connection, Client<Peer>>();
   readonly #started_ms = performance.now();
+  readonly #forget = (connection: Connection): void => {
+    this.#connections.delete(connection);
+    this.#strangers.remove(connection);
+    this.#keepalive.remove(connection);
+    this.#clients.delete(connection);
+  };
   #ticks = 0;
   #ticker: ReturnType<typeof setInterval> | undefined;
   #deadline_ticker: ReturnType<typeof setInterval> | undefined;
@@ -126,6 +132,7 @@ class RunningBroker implements Broker {
         this.#clients.set(connection, client);
         this.#keepalive.add(connection, performance.now());
       },
+      failed: (error) => this.#log.error("a connection failed", { error: String(error) }),
     };
   }
 
@@ -283,20 +290,12 @@ class RunningBroker implements Broker {
   }
 
   #accepted(conn: Deno.UnixConn, channel: Channel<Peer>): void {
-    const connection = new Connection(conn, channel.rules.queue_bytes);
+    const connection = new Connection(conn, channel.rules.queue_bytes, this.#forget);
     this.#connections.add(connection);
     // Whoever is about to say HELLO must not find the channel closed.
     channel.idle_since_ms = performance.now();
     this.#strangers.add(connection);
-    connection.closed.then(() => {
-      this.#connections.delete(connection);
-      this.#strangers.remove(connection);
-      this.#keepalive.remove(connection);
-      this.#clients.delete(connection);
-    });
-    serve(connection, channel, this.#service, (error) => {
-      if (!isDisconnect(error)) this.#log.error("a connection failed", { channel: channel.name, error: String(error) });
-    });
+    void serve(connection, channel, this.#service);
   }
 
   #joined(client: Client<Peer>): void {

@@ -40,6 +40,9 @@ export interface OpenRequest<P> {
   readonly deadline_ms: number;
 }
 
+const NO_REQUESTS: ReadonlyMap<number, never> = new Map<number, never>();
+const NOTHING_SERVED: ReadonlySet<never> = new Set<never>();
+
 /** One connection that has said HELLO. `P` is how it is reached, which is the router's business. */
 export class Client<P> {
   readonly name: string;
@@ -50,14 +53,13 @@ export class Client<P> {
   presence = false;
   /** What it asked for; see {@linkcode policy}. */
   overflow: Overflow | undefined;
-  /** Requests it has made, by its correlation id. */
-  readonly requests = new Map<number, OpenRequest<P>>();
-  /** Requests it has to answer. */
-  readonly serving = new Set<OpenRequest<P>>();
   events_in = 0;
   events_out = 0;
   bytes_in = 0;
   bytes_out = 0;
+  // Made when they are needed: most clients only listen, or only send.
+  #requests: Map<number, OpenRequest<P>> | undefined;
+  #serving: Set<OpenRequest<P>> | undefined;
 
   constructor(
     readonly id: number,
@@ -70,6 +72,33 @@ export class Client<P> {
     this.name = hello.name ?? "";
     this.pid = hello.pid;
     this.echo = hello.echo ?? true;
+  }
+
+  /** Requests it has made, by its correlation id. */
+  get requests(): ReadonlyMap<number, OpenRequest<P>> {
+    return this.#requests ?? NO_REQUESTS;
+  }
+
+  addRequest(open: OpenRequest<P>): void {
+    (this.#requests ??= new Map()).set(open.id, open);
+  }
+
+  /** Whether it was open. */
+  removeRequest(open: OpenRequest<P>): boolean {
+    return this.#requests?.delete(open.id) ?? false;
+  }
+
+  /** Requests it has to answer. */
+  get serving(): ReadonlySet<OpenRequest<P>> {
+    return this.#serving ?? NOTHING_SERVED;
+  }
+
+  addServing(open: OpenRequest<P>): void {
+    (this.#serving ??= new Set()).add(open);
+  }
+
+  removeServing(open: OpenRequest<P>): void {
+    this.#serving?.delete(open);
   }
 
   /** What happens when its queue is full. It can choose where the channel says "block", but not make others wait. */

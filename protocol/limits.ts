@@ -47,8 +47,8 @@ export const ID_MAX = 0xffff_ffff;
 /** A deadline of this many milliseconds (49.7 days) is how "no deadline" is written on the wire. */
 export const DEADLINE_MS_MAX = 0xffff_ffff;
 
-/** A connection's read buffer at first, and again after a quiet while. */
-export const READ_BUFFER_BYTES_MIN = 4 * 1024;
+/** A connection's read buffer at first, and again after a quiet while; a power of 4 below the next. */
+export const READ_BUFFER_BYTES_MIN = 1024;
 
 /** A connection's read buffer at most, unless one frame is larger. */
 export const READ_BUFFER_BYTES_MAX = 256 * 1024;

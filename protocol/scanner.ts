@@ -10,8 +10,8 @@
  * of memory. Any other frame ends the run and is taken by itself: `next()` tells its type, `advance()` goes past it.
  * A message costs 3 loads, 3 stores and 3 comparisons in `events()`, and allocates nothing.
  *
- * Memory. The buffer starts at 4 KiB, grows fourfold whenever a read filled it, to 256 KiB at most, and shrinks
- * fourfold when a read used less than a sixteenth of it: an idle connection (a PONG every 30 s) ends at 4 KiB again. A
+ * Memory. The buffer starts at 1 KiB, grows fourfold whenever a read filled it, to 256 KiB at most, and shrinks
+ * fourfold when a read used less than a sixteenth of it: an idle connection (a PONG every 30 s) ends at 1 KiB again. A
  * frame larger than the buffer makes it double each time that it is full, so memory follows what has arrived and never
  * what a header announces. Who passes a run on by reference calls `lend()`; the scanner then reads into new memory.
  *

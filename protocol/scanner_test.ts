@@ -254,8 +254,8 @@ Deno.test("Scanner.space() grows fourfold when a read filled it and shrinks when
     scanner.filled(bytes);
     scanner.start = scanner.end;
   };
-  for (const bytes of [4096, 16_384, 65_536, 262_144, 262_144, 24, 24, 24, 24]) read(bytes);
-  assert.deepEqual(sizes, [4096, 16_384, 65_536, 262_144, 262_144, 262_144, 65_536, 16_384, 4096]);
+  for (const bytes of [1024, 4096, 16_384, 65_536, 262_144, 262_144, 24, 24, 24, 24, 24]) read(bytes);
+  assert.deepEqual(sizes, [1024, 4096, 16_384, 65_536, 262_144, 262_144, 262_144, 65_536, 16_384, 4096, 1024]);
 });
 
 Deno.test("Scanner.lend() keeps what was lent from being overwritten", () => {

@@ -8,33 +8,31 @@ import { PREFACE } from "../../protocol/frame.ts";
 import type { Channel } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
 import type { Connection } from "../transport/connection.ts";
-import { serveBinary, type Service } from "./binary.ts";
+import { serveBinary } from "./binary.ts";
+import { isDisconnect } from "./binary_peer.ts";
+import type { Service } from "./service.ts";
 
-export { byeFrame, isDisconnect, type Service } from "./binary.ts";
+export { byeFrame } from "./binary_frames.ts";
+export type { Service } from "./service.ts";
 
+/** Never throws. */
 type Dialect = (connection: Connection, channel: Channel<Peer>, service: Service) => Promise<void>;
 
 const DIALECTS: ReadonlyMap<number, Dialect> = new Map([[PREFACE[0]!, serveBinary]]);
 
 /**
- * Serves a connection until it ends. Never throws: what goes wrong with one client is told to `failed`.
- *
- * @param failed Is told what nobody expected.
+ * Serves a connection until it ends. Never throws, and resolves when the dialect is chosen: an idle connection should not
+ * keep more waiting than it must.
  */
-export async function serve(
-  connection: Connection,
-  channel: Channel<Peer>,
-  service: Service,
-  failed: (error: unknown) => void,
-): Promise<void> {
+export async function serve(connection: Connection, channel: Channel<Peer>, service: Service): Promise<void> {
   try {
     if (!await connection.read()) return connection.finish();
     const dialect = DIALECTS.get(connection.scanner.bytes[0]!);
     // Whatever it speaks, no answer of ours would be in its language.
     if (dialect === undefined) return connection.close();
-    await dialect(connection, channel, service);
+    void dialect(connection, channel, service);
   } catch (error) {
     connection.close();
-    failed(error);
+    if (!isDisconnect(error)) service.failed(error);
   }
 }

@@ -41,6 +41,7 @@ export class Events {
    */
   turn(client: Client<Peer>, bytes: number): Promise<void> | undefined {
     const channel = client.channel;
+    if (channel.admitted === client) return undefined;
     if (channel.turns.length === 0 && channel.admitted === undefined && this.#fits(client, bytes)) return undefined;
     return new Promise((admit) => {
       channel.turns.push({ client, bytes, admit });

@@ -76,7 +76,7 @@ export class Requests {
       answered: 0,
       deadline_ms: deadline === DEADLINE_MS_MAX ? Infinity : this.#now() + deadline,
     };
-    client.requests.set(id, open);
+    client.addRequest(open);
     channel.requests_open++;
     if (this.deadlines.size === 0) this.#watch();
     this.deadlines.add(open);
@@ -84,7 +84,7 @@ export class Requests {
     view.setUint32(OFFSET.aux, deadline, true);
     const full = all ? channel.handlers.length - handlers.length : 0;
     for (const handler of handlers) {
-      handler.serving.add(open);
+      handler.addServing(open);
       handler.peer.pushFrames(frame);
       handler.bytes_out += frame.length;
     }
@@ -200,7 +200,7 @@ export class Requests {
   /** A handler has said its last word on a request. */
   #finish(open: Open, handler: Client<Peer>): void {
     open.handlers.delete(handler);
-    handler.serving.delete(open);
+    handler.removeServing(open);
     open.answered++;
     if (open.handlers.size > 0) return;
     if (open.all) {
@@ -218,13 +218,13 @@ export class Requests {
   #cancelHandlers(open: Open): void {
     const cancel = encodeFrame({ type: FRAME_TYPES.CANCEL, source: open.requester.id, id: open.id });
     for (const handler of open.handlers) {
-      handler.serving.delete(open);
+      handler.removeServing(open);
       handler.peer.pushFrames(cancel);
     }
   }
 
   #close(open: Open): void {
-    if (!open.requester.requests.delete(open.id)) return;
+    if (!open.requester.removeRequest(open)) return;
     open.requester.channel.requests_open--;
     this.deadlines.remove(open);
   }

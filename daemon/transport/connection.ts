@@ -10,7 +10,7 @@
 import { FROM_CLIENT } from "../../protocol/frame.ts";
 import { HANDSHAKE_BYTES_MAX } from "../../protocol/limits.ts";
 import { Scanner } from "../../protocol/scanner.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type OutboxOwner } from "./outbox.ts";
 
 /** How long a peer may take to read why it was closed. */
 export const LINGER_MS = 10_000;
@@ -22,37 +22,63 @@ export interface Stream {
   close(): void;
 }
 
+/** Whoever a connection belongs to, once somebody does. */
+export interface ConnectionOwner {
+  /** More can be queued. */
+  room(): void;
+  /** The peer can no longer be reached, or takes too little for what cannot be refused. Told once. */
+  lost(error: unknown): void;
+}
+
 /** See the module's head. */
-export class Connection {
+export class Connection implements OutboxOwner {
   readonly scanner: Scanner = new Scanner(FROM_CLIENT, HANDSHAKE_BYTES_MAX);
   readonly outbox: Outbox;
   /** Counts reads, so that whoever watches sees whether the peer is alive. */
   reads = 0;
   /** Whether it is not read from because others have no room: then its silence says nothing. */
   held_up = false;
-  /** Called when more can be queued. */
-  onroom: () => void = () => {};
-  /** Called once, when the peer can no longer be reached. */
-  onlost: (error: unknown) => void = () => {};
-  /** Resolves when the connection is closed. */
-  readonly closed: Promise<void>;
+  /** Set when it is known who the peer is. */
+  owner: ConnectionOwner | undefined;
 
   readonly #stream: Stream;
+  readonly #onclose: (connection: Connection) => void;
+  readonly #took = (got: number | null): boolean => {
+    if (got === null || !this.open) return false;
+    this.reads++;
+    this.scanner.filled(got);
+    return true;
+  };
   #open = true;
   #ending = false;
   #linger: ReturnType<typeof setTimeout> | undefined;
-  #settle!: () => void;
+  #closed: PromiseWithResolvers<void> | undefined;
 
-  constructor(stream: Stream, queue_bytes: number) {
+  /** @param onclose Called once, when it is closed. */
+  constructor(stream: Stream, queue_bytes: number, onclose: (connection: Connection) => void = () => {}) {
     this.#stream = stream;
-    this.closed = new Promise((resolve) => this.#settle = resolve);
-    this.outbox = new Outbox(stream, queue_bytes, {
-      room: () => this.onroom(),
-      lost: (error) => {
-        if (this.#ending) this.close();
-        else this.onlost(error);
-      },
-    });
+    this.#onclose = onclose;
+    this.outbox = new Outbox(stream, queue_bytes, this);
+  }
+
+  /** Resolves when the connection is closed. */
+  get closed(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#closed = Promise.withResolvers();
+      if (!this.#open) this.#closed.resolve();
+    }
+    return this.#closed.promise;
+  }
+
+  /** The outbox has written something. */
+  room(): void {
+    this.owner?.room();
+  }
+
+  /** The outbox has nobody to write to. */
+  lost(error: unknown): void {
+    if (this.#ending || this.owner === undefined) this.close();
+    else this.owner.lost(error);
   }
 
   /** Whether it is to be read from. */
@@ -61,13 +87,9 @@ export class Connection {
   }
 
   /** Reads once into the scanner. False when the peer has closed, or nothing is to be read any more. */
-  async read(): Promise<boolean> {
-    if (!this.open) return false;
-    const got = await this.#stream.read(this.scanner.space());
-    if (got === null || !this.open) return false;
-    this.reads++;
-    this.scanner.filled(got);
-    return true;
+  read(): Promise<boolean> {
+    if (!this.open) return Promise.resolve(false);
+    return this.#stream.read(this.scanner.space()).then(this.#took);
   }
 
   /** Closes at once. */
@@ -81,7 +103,8 @@ export class Connection {
     } catch {
       // The runtime had closed it already.
     }
-    this.#settle();
+    this.#closed?.resolve();
+    this.#onclose(this);
   }
 
   /** Closes when what is queued is written, or after ten seconds. */

@@ -28,7 +28,7 @@ const ping = (id: number, payload_bytes = 0) =>
 
 function setup() {
   const stream = new TestStream(), connection = new Connection(stream, 1_000), lost: unknown[] = [];
-  connection.onlost = (error) => lost.push(error);
+  connection.owner = { room() {}, lost: (error) => lost.push(error) };
   return { stream, connection, lost };
 }
 
@@ -120,10 +120,10 @@ Deno.test("Connection tells who owns it that the peer is lost, and closes by its
   assert.deepEqual([other.lost.length, other.stream.closes], [0, 1]);
 });
 
-Deno.test("Connection.onroom is called when bytes were taken", async () => {
+Deno.test("Connection tells who owns it when bytes were taken", async () => {
   const { stream, connection } = setup();
   let rooms = 0;
-  connection.onroom = () => rooms++;
+  connection.owner = { room: () => rooms++, lost() {} };
   connection.outbox.pushFrames(ping(1));
   await stream.allow(10);
   await stream.allow(14);

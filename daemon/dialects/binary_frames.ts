@@ -1,0 +1,107 @@
+/**
+ * What is done with each frame of the binary dialect that is no run of events, by a table.
+ *
+ * @module
+ */
+import { decodeRoles, encodeError, encodePosition } from "../../protocol/bodies.ts";
+import { IpcError } from "../../protocol/errors.ts";
+import { encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES, OFFSET, writeHeader } from "../../protocol/frame.ts";
+import { HEADER_BYTES } from "../../protocol/limits.ts";
+import type { Client } from "../registry.ts";
+import type { Peer, Router } from "../router/mod.ts";
+import { errorFrame, replyFrame } from "../router/requests.ts";
+
+/** Says that the client has said goodbye. */
+export const BYE: unique symbol = Symbol("bye");
+
+/** What is done with one frame. */
+export type Take = (client: Client<Peer>, frame: Uint8Array<ArrayBuffer>, router: Router) => void | typeof BYE;
+
+/** What is done with each frame that is no run of events. The frame is a view of the read buffer. */
+export const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
+  [FRAME_TYPES.EVENT, (client, frame, router) => {
+    const id = u32(frame, OFFSET.id), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
+    try {
+      router.events.direct(client, frame);
+      if (wants_ack) client.peer.pushFrames(ackFrame(id, 1));
+    } catch (error) {
+      refuse(client, id, error);
+    }
+  }],
+  [FRAME_TYPES.REQUEST, (client, frame, router) => router.request(client, frame)],
+  [FRAME_TYPES.REPLY, (client, frame, router) => router.requests.reply(client, frame)],
+  [FRAME_TYPES.CANCEL, (client, frame, router) => router.requests.cancel(client, u32(frame, OFFSET.id))],
+  [FRAME_TYPES.ROLES, (client, frame, router) => {
+    const id = u32(frame, OFFSET.id), channel = client.channel;
+    const seq = channel.seq;
+    try {
+      const headers = frame[OFFSET.headers]! | frame[OFFSET.headers + 1]! << 8;
+      const roles = decodeRoles(frame.subarray(HEADER_BYTES + headers));
+      router.roles(client, roles, false);
+      client.peer.pushFrames(encodeFrame({
+        type: FRAME_TYPES.ACK,
+        flags: ENCODINGS.STRUCTURED,
+        id,
+        payload: encodePosition({ epoch: channel.epoch, seq }),
+      }));
+    } catch (error) {
+      refuse(client, id, error);
+    }
+  }],
+  // Acknowledged positions belong to durable subscriptions; without one there is nothing to note.
+  [FRAME_TYPES.ACK, () => {}],
+  [FRAME_TYPES.PING, (client, frame) => {
+    const pong = frame.slice();
+    pong[OFFSET.type] = FRAME_TYPES.PONG;
+    client.peer.pushFrames(pong);
+  }],
+  [FRAME_TYPES.PONG, () => {}],
+  [FRAME_TYPES.BYE, () => BYE],
+]);
+
+/**
+ * Refuses what comes when the broker is going away.
+ *
+ * @returns Whether its sender was told.
+ */
+export function turnAway(client: Client<Peer>, { type, flags, id }: Frame): boolean {
+  const error = new IpcError("SHUTDOWN", "the broker is going away");
+  if (type === FRAME_TYPES.REQUEST) client.peer.pushFrames(replyFrame(id, error));
+  else if ((flags & FLAGS.ACK) !== 0) client.peer.pushFrames(errorFrame(id, error));
+  else return false;
+  return true;
+}
+
+/** Answers everything that one run wanted acknowledged in one piece. */
+export function acknowledge(client: Client<Peer>, ids: readonly number[], router: Router): void {
+  const bytes = new Uint8Array(ids.length * HEADER_BYTES), view = new DataView(bytes.buffer);
+  const listeners = router.events.reach(client);
+  for (let at = 0; at < ids.length; at++) {
+    writeHeader(view, at * HEADER_BYTES, HEADER_BYTES, FRAME_TYPES.ACK, 0, 0, 0, 0, ids[at]!, listeners);
+  }
+  client.peer.pushFrames(bytes);
+}
+
+function ackFrame(id: number, listeners: number): Uint8Array<ArrayBuffer> {
+  return encodeFrame({ type: FRAME_TYPES.ACK, id, aux: listeners });
+}
+
+/** Tells a client what could not be done with its frame. */
+export function refuse(client: Client<Peer>, id: number, error: unknown): void {
+  if (!(error instanceof IpcError)) throw error;
+  client.peer.pushFrames(errorFrame(id, error));
+}
+
+/** The last frame of a connection. */
+export function byeFrame(error: IpcError): Uint8Array<ArrayBuffer> {
+  return encodeFrame({
+    type: FRAME_TYPES.BYE,
+    flags: ENCODINGS.STRUCTURED,
+    aux: error.code,
+    payload: encodeError(error),
+  });
+}
+
+function u32(frame: Uint8Array<ArrayBuffer>, at: number): number {
+  return new DataView(frame.buffer, frame.byteOffset).getUint32(at, true);
+}
