@@ -10,13 +10,14 @@ import { figure } from "./statistics.ts";
 const WIDTH = 960, COLUMNS = 2, GAP = 40, MARGIN = 16;
 const COLUMN = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS;
 const TITLE_HEIGHT = 24, BAR_HEIGHT = 13, BAR_STEP = 17, GROUP_GAP = 16, HEAD = 58, FOOT = 40;
-const NAME_WIDTH = 76, VALUE_WIDTH = 64;
+const NAME_WIDTH = 100, VALUE_WIDTH = 64;
 
-/** Who is drawn, in this order. The relay is no broker, and a process that does nothing no rival. */
-const DRAWN = ["ipc", "nats", "redis", "mosquitto"];
+/** The relay is no broker, and a process that does nothing no rival. */
+const NOT_DRAWN = ["relay", "true"];
 const SECTIONS = ["brokers", "client libraries", "command line"];
 
 const STYLE = `
+  .page { fill: #ffffff; }
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .head { font-size: 16px; font-weight: 600; }
   .title { font-weight: 600; }
@@ -25,13 +26,14 @@ const STYLE = `
   .ipc { fill: #0969da; }
   .other { fill: #afb8c1; }
   @media (prefers-color-scheme: dark) {
+    .page { fill: #0d1117; }
     text { fill: #e6edf3; }
     .small { fill: #9198a1; }
     .ipc { fill: #4493f8; }
     .other { fill: #565f6a; }
   }`;
 
-/** @returns A picture as SVG, without a background. */
+/** @returns A picture as SVG. It brings its background: what shows it may be dark where the reader's system is light. */
 export function drawChart(report: Report): string {
   const results = report.results.filter((one) => SECTIONS.includes(one.case.section) && bars(one).length > 1);
   const columns = inColumns(results);
@@ -45,6 +47,7 @@ export function drawChart(report: Report): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
     `<title>ipc and other brokers on one machine</title>`,
     `<style>${STYLE}\n</style>`,
+    `<rect class="page" width="${WIDTH}" height="${height}" rx="6"/>`,
     text(MARGIN, 24, "ipc and other brokers on one machine, in one run", "head"),
     text(
       MARGIN,
@@ -60,9 +63,9 @@ export function drawChart(report: Report): string {
 }
 
 function bars({ case: { metrics }, contestants }: Result): { name: string; value: number }[] {
-  return DRAWN.flatMap((name) => {
-    const value = contestants.get(name)?.get(metrics[0]!.key)?.median;
-    return value === undefined ? [] : [{ name, value }];
+  return [...contestants].flatMap(([name, summaries]) => {
+    const value = summaries.get(metrics[0]!.key)?.median;
+    return value === undefined || NOT_DRAWN.includes(name) ? [] : [{ name, value }];
   });
 }
 
@@ -100,9 +103,9 @@ function drawGroup(result: Result, left: number, top: number): string[] {
   const room = COLUMN - NAME_WIDTH - VALUE_WIDTH,
     unit = metric.better === "less" ? `${metric.title}, shorter is better` : metric.title;
   return [
-    `<text x="${left}" y="${top + 15}"><tspan class="title">${escaped(short(title))}</tspan><tspan class="small">  ${
-      escaped(unit)
-    }</tspan></text>`,
+    `<text x="${left}" y="${top + 15}"><tspan class="title">${
+      escaped(short(title))
+    }</tspan><tspan class="small" dx="8">${escaped(unit)}</tspan></text>`,
     ...all.flatMap(({ name, value }, i) => {
       const y = top + TITLE_HEIGHT + i * BAR_STEP, width = Math.max(1, value / most * room);
       return [

@@ -29,7 +29,16 @@ interface Protocol {
 }
 
 const encode = (text: string) => new TextEncoder().encode(text);
-const join = (...parts: Uint8Array[]) => new Uint8Array(parts.flatMap((part) => [...part]));
+
+function join(...parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
 
 const PROTOCOLS: Record<string, (payload: Uint8Array) => Protocol> = {
   ipc(payload) {
@@ -153,12 +162,12 @@ async function dial(address: string, protocol: Protocol, listens: boolean): Prom
     ? await Deno.connect({ transport: "unix", path: first! })
     : await Deno.connect({ hostname: first!, port: Number(port) });
   await write(conn, protocol.hello(listens));
-  let answer = new Uint8Array(0);
+  let answer: Uint8Array = new Uint8Array(0);
   const buffer = new Uint8Array(4096);
   while (!protocol.welcomed(answer, listens)) {
     const got = await conn.read(buffer);
     if (got === null) throw new Error(`${address} was closed before it was ready`);
-    answer = join(answer, buffer.subarray(0, got)) as Uint8Array<ArrayBuffer>;
+    answer = join(answer, buffer.subarray(0, got));
   }
   return conn;
 }

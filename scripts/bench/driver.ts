@@ -48,7 +48,9 @@ export interface Driver {
 export async function openDriver(workshop: Workshop, notice: (text: string) => void): Promise<Driver> {
   const compiler = await findProgram("cc");
   if (compiler === undefined) {
-    notice("no C compiler (cc): the slower driver in TypeScript is used, and some cases are left out");
+    notice(
+      "no C compiler (cc): the slower driver in TypeScript is used, which shows no limits of brokers; some cases are left out",
+    );
     const file = new URL("deno_driver.ts", import.meta.url).pathname;
     const title = `TypeScript, Deno ${Deno.version.deno}`;
     return new ProcessDriver(workshop, title, true, Deno.execPath(), ["run", "--quiet", "-A", file]);

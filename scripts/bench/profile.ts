@@ -6,13 +6,12 @@
  *
  * @module
  */
-import { buildProgram } from "../build.ts";
 import type { Bench } from "./case.ts";
 import { BROKER_CASES } from "./cases/brokers.ts";
 import { type CpuProfile, selfTimes } from "./cpu_profile.ts";
 import { openDriver } from "./driver.ts";
 import { findProgram } from "./machine.ts";
-import { ipcPeer } from "./peers/ipc.ts";
+import { installIpc } from "./peers/ipc.ts";
 import { onSignals } from "./signals.ts";
 import { Workshop } from "./workshop.ts";
 
@@ -43,7 +42,7 @@ async function main([name, file]: readonly string[]): Promise<number> {
 async function profile(name: string, workshop: Workshop, target: string): Promise<void> {
   const one = BROKER_CASES.find((known) => known.name === name)!;
   const notice = (text: string) => console.error(text);
-  const ipc = ipcPeer(await buildProgram()), directory = `${workshop.directory}/profile`;
+  const ipc = await installIpc(workshop), directory = `${workshop.directory}/profile`;
   const peers: Bench["peers"] = {
     ipc: { ...ipc, start: (where, options) => ipc.start(where, { ...options, cpu_profile: directory }) },
     nats: undefined,

@@ -84,7 +84,7 @@ const CASES: readonly BrokerCase[] = [
   },
   {
     name: "latency",
-    title: "one 16 B event at a time, broker and driver on one core",
+    title: "one 16 B event at a time, all on one core",
     load: { kind: "pingpong", options: { size: 16 } },
     metrics: [P50, P99],
     targets: [P50, P99].flatMap((metric) => [atMost(1.2, "redis", metric), atMost(0.6, "nats", metric)]),
@@ -92,7 +92,7 @@ const CASES: readonly BrokerCase[] = [
   },
   {
     name: "request",
-    title: "one 16 B request and reply at a time, broker and driver on one core",
+    title: "one 16 B request at a time, all on one core",
     load: { kind: "requests", options: { size: 16, requesters: 1 } },
     metrics: [P50, P99],
     targets: [atMost(0.7, "nats", P50)],

@@ -4,9 +4,8 @@
  * @module
  */
 import { control } from "../../../client/mod.ts";
-import type { BuildInfo } from "../../../commands/build_info.ts";
 import { RUN_FLAGS, VERB_PERMISSIONS } from "../../../commands/permissions.ts";
-import { DIST } from "../../build.ts";
+import { buildProgram } from "../../build.ts";
 import { launcher } from "../../install.ts";
 import type { Workshop } from "../workshop.ts";
 import { type Broker, BrokerProcess, type Peer, type PeerOptions } from "./peer.ts";
@@ -20,21 +19,24 @@ export interface IpcBroker extends Broker {
 /** Ours can do more than a peer must. */
 export interface IpcPeer extends Peer {
   start(workshop: Workshop, options?: PeerOptions): Promise<IpcBroker>;
+  /** Of the source that it was built from. */
+  readonly commit: string;
   /** Path of the `ipc` that is measured. */
-  command(workshop: Workshop): Promise<string>;
+  readonly command: string;
 }
 
-/** @param build What is in dist/. */
-export function ipcPeer(build: BuildInfo): IpcPeer {
-  let installed: Promise<Installed> | undefined, count = 0;
+/** Builds it into the workshop: another build in the middle of a benchmark shall not change what is measured. */
+export async function installIpc({ directory }: Workshop): Promise<IpcPeer> {
+  const script = `${directory}/ipc`, library = `${directory}/lib`, program = `${library}/cli.js`;
+  const { version, commit } = await buildProgram(library);
+  await Deno.writeTextFile(script, launcher(Deno.execPath(), program), { mode: 0o755 });
+  let count = 0;
   return {
     name: "ipc",
-    version: `${build.version} (${build.commit})`,
-    async command(workshop) {
-      return (await (installed ??= install(workshop))).script;
-    },
+    version,
+    commit,
+    command: script,
     async start(workshop, { core, cpu_profile } = {}) {
-      const { script, program } = await (installed ??= install(workshop));
       const socket_dir = `${workshop.directory}/ipc-${count++}`;
       await Deno.mkdir(socket_dir);
       const env = { IPC_SOCKET_DIR: socket_dir, XDG_RUNTIME_DIR: socket_dir, IPC_CONFIG: "/dev/null" };
@@ -62,18 +64,4 @@ class IpcProcess extends BrokerProcess implements IpcBroker {
   override async open(...channels: string[]): Promise<void> {
     for (const channel of channels) await control("open", { channel }, { socket_dir: this.socket_dir });
   }
-}
-
-interface Installed {
-  script: string;
-  program: string;
-}
-
-/** Copies the bundle: another build in the middle of a benchmark shall not change what is measured. */
-async function install({ directory }: Workshop): Promise<Installed> {
-  const script = `${directory}/ipc`, library = `${directory}/lib`, program = `${library}/cli.js`;
-  await Deno.mkdir(library);
-  for await (const { name } of Deno.readDir(DIST)) await Deno.copyFile(`${DIST}/${name}`, `${library}/${name}`);
-  await Deno.writeTextFile(script, launcher(Deno.execPath(), program), { mode: 0o755 });
-  return { script, program };
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { BuildInfo } from "../../../commands/build_info.ts";
-import { ipcPeer } from "./ipc.ts";
+import type { Workshop } from "../workshop.ts";
+import { installIpc, type IpcPeer } from "./ipc.ts";
 import { findMosquitto } from "./mosquitto.ts";
 import { findNats } from "./nats.ts";
 import type { Peer } from "./peer.ts";
@@ -15,16 +15,16 @@ export type { Broker, Peer, PeerOptions } from "./peer.ts";
 
 /** The brokers that are installed, ours first. */
 export interface Peers {
-  ipc: ReturnType<typeof ipcPeer>;
+  ipc: IpcPeer;
   nats: Peer | undefined;
   redis: Peer | undefined;
   mosquitto: Peer | undefined;
 }
 
-/** Looks for them. @param build What is in dist/. */
-export async function findPeers(build: BuildInfo): Promise<Peers> {
+/** Builds ours, looks for the others. */
+export async function findPeers(workshop: Workshop): Promise<Peers> {
   const [nats, redis, mosquitto] = await Promise.all([findNats(), findRedis(), findMosquitto()]);
-  return { ipc: ipcPeer(build), nats, redis, mosquitto };
+  return { ipc: await installIpc(workshop), nats, redis, mosquitto };
 }
 
 /** Those that are there. */
