@@ -1,71 +1,37 @@
 import assert from "node:assert/strict";
 import { type ListenerReport, type PublisherReport, settled } from "./accounts.ts";
-import { Sandbox } from "./harness.ts";
+import { type BrokerProcess, Sandbox } from "./harness.ts";
 import { eventually } from "./wait.ts";
 
 Deno.test("broker that is killed under load and started again is found again, and nobody is told a lie", async () => {
-  await using sandbox = new Sandbox();
-  // Keeps what is published before the listeners are back.
-  const env = { IPC_HISTORY: "512MiB" };
-  const killed = await sandbox.broker(env);
-  const numbers = [1, 2];
-  const listeners = [1, 2].map(() => sandbox.worker("listener", { channel: "jobs" }));
-  const publishers = numbers.map((publisher) =>
-    sandbox.worker("publisher", { channel: "jobs", publisher, bytes: 64, flush_every: 5_000 })
-  );
-  const [{ epoch: old_epoch }] = await Promise.all([...listeners, ...publishers].map((each) => each.tells("ready")));
-  await Promise.all(publishers.map((publisher) => publisher.write("go")));
-  for (const publisher of publishers) {
-    await eventually(async () => (await publisher.ask("report")).confirmed > 20_000, "nothing is published");
-  }
-  await killed.kill();
-  await sandbox.broker(env);
-  // Everybody has to come back by itself.
-  for (const worker of [...listeners, ...publishers]) {
-    const { epoch } = await eventually(async () => {
-      const report = await worker.ask("report");
-      return report.epoch !== old_epoch && report;
-    }, "a client has not connected again");
-    assert.notEqual(epoch, old_epoch);
-  }
-  const reports: PublisherReport[] = [];
-  for (const publisher of publishers) {
-    const { confirmed } = await publisher.ask("report") as PublisherReport;
-    await eventually(
-      async () => (await publisher.ask("report")).confirmed > confirmed + 20_000,
-      "nothing is published to the new broker",
-    );
-    await publisher.write("stop");
-  }
-  for (const publisher of publishers) reports.push(await publisher.tells("done"));
-  const epoch = reports[0]!.epoch;
-  for (const { sent, confirmed, failures, epoch: its_epoch } of reports) {
-    assert.deepEqual({ confirmed, its_epoch }, { confirmed: sent, its_epoch: epoch });
-    assert(failures.length <= 1 && failures.every(({ reason }) => reason === "CHANNEL_SEND"), JSON.stringify(failures));
-  }
-  for (const listener of listeners) {
-    const report = await eventually(async () => {
-      const report = await listener.ask("report") as ListenerReport;
-      return numbers.every((number, at) => report.publishers[number]!.last === reports[at]!.sent) && report;
-    }, "what was confirmed by the new broker does not arrive");
-    const { jumps, disordered, others, missed, restarts } = report;
-    assert.deepEqual({ jumps, disordered, others, missed, restarts, epoch: report.epoch }, {
-      jumps: 0,
-      disordered: 0,
-      others: 0,
-      missed: 0,
-      restarts: 1,
-      epoch,
-    });
-    for (const [at, number] of numbers.entries()) {
-      // What was accepted by the old broker and not delivered is lost with it, which the notice of its restart says.
-      // What was sent to the new one is not; flush() spoke of nothing that it had confirmed before.
-      const failure = reports[at]!.failures[0], skipped = report.publishers[number]!.skipped;
+  const { publishers, listeners } = await restartUnderLoad(async (broker, sandbox) => {
+    await broker.kill();
+    await sandbox.broker(KEEPING);
+  });
+  for (const { received } of listeners) {
+    for (const [at, { failures: [failure] }] of publishers.entries()) {
+      // What the old broker had accepted and not delivered is lost with it, which the notice of its restart says. What
+      // was sent to the new one is not.
+      const skipped = received[at + 1]!.skipped;
       assert(skipped.length <= 1, JSON.stringify(skipped));
-      if (failure === undefined) continue;
-      assert(failure.events.events <= failure.to - failure.from + 1, JSON.stringify(failure));
-      for (const [, last] of skipped) {
-        assert(last <= failure.to, `event ${last} is missing, flush() had no doubt of it: ${JSON.stringify(failure)}`);
+      for (const [, last] of skipped) if (failure !== undefined) assert(last <= failure.to, about(skipped, failure));
+    }
+  }
+});
+
+Deno.test("broker that is ended and started again under load loses only what flush() says", async () => {
+  const { publishers, listeners } = await restartUnderLoad(async (broker, sandbox) => {
+    broker.signal("SIGTERM");
+    await sandbox.broker(KEEPING);
+    assert.equal(await broker.exit(), 0);
+  });
+  for (const { received } of listeners) {
+    for (const [at, { failures: [failure] }] of publishers.entries()) {
+      const skipped = received[at + 1]!.skipped;
+      assert(skipped.length <= (failure === undefined ? 0 : 1), about(skipped, failure));
+      for (const [first, last] of skipped) {
+        assert(failure!.from <= first && last <= failure!.to, about(skipped, failure));
+        assert(last - first + 1 <= failure!.events.events, about(skipped, failure));
       }
     }
   }
@@ -156,6 +122,34 @@ Deno.test("broker that is told to end sees to it that every request it has passe
   }, "answers are lost");
 });
 
+Deno.test("broker that is told to end does not wait for a listener that has stopped longer than it may", async () => {
+  await using sandbox = new Sandbox();
+  const broker = await sandbox.broker({ IPC_DRAIN_TIMEOUT: "1s", IPC_STALL_TIMEOUT: "10m" });
+  const stopped = sandbox.worker("listener", { channel: "jobs" }),
+    other = sandbox.worker("listener", { channel: "jobs" });
+  const publisher = sandbox.worker("publisher", { channel: "jobs", publisher: 1, bytes: 1024, flush_every: 500 });
+  await Promise.all([stopped, other, publisher].map((worker) => worker.tells("ready")));
+  stopped.signal("SIGSTOP");
+  await publisher.write("go");
+  // Until publishers wait for it.
+  let before = -1;
+  await eventually(async () => {
+    const { sent } = await publisher.ask("report") as PublisherReport;
+    const waits = sent > 8_000 && sent === before;
+    before = sent;
+    return waits;
+  }, "the publisher is not made to wait");
+  broker.signal("SIGTERM");
+  assert.equal(await broker.exit(), 0);
+  assert.match(broker.stderr, /undelivered_bytes=\d{7}/);
+  const { confirmed } = await publisher.ask("report") as PublisherReport;
+  const report = await eventually(async () => {
+    const report = await other.ask("report") as ListenerReport;
+    return report.received >= confirmed && report;
+  }, "what was accepted is not delivered to a listener that reads");
+  assert.deepEqual({ jumps: report.jumps, disordered: report.disordered }, { jumps: 0, disordered: 0 });
+});
+
 Deno.test("broker reads its configuration again at SIGHUP, and keeps the old one if the new one is wrong", async () => {
   await using sandbox = new Sandbox();
   const broker = await sandbox.broker();
@@ -177,3 +171,73 @@ Deno.test("broker reads its configuration again at SIGHUP, and keeps the old one
     }
   }, "the new channel is not opened");
 });
+
+type Failure = PublisherReport["failures"][number];
+
+function about(skipped: [number, number][], failure: Failure | undefined): string {
+  return `missing: ${JSON.stringify(skipped)}, doubted by flush(): ${JSON.stringify(failure)}`;
+}
+
+/** For brokers that keep what is published before the listeners are back. */
+const KEEPING = { IPC_HISTORY: "512MiB" };
+
+/**
+ * Sees that everybody finds the successor of a broker that had much to do.
+ *
+ * @param restart Ends it and starts the other.
+ */
+async function restartUnderLoad(restart: (broker: BrokerProcess, sandbox: Sandbox) => Promise<void>) {
+  await using sandbox = new Sandbox();
+  const broker = await sandbox.broker(KEEPING);
+  const numbers = [1, 2];
+  const listeners = [1, 2].map(() => sandbox.worker("listener", { channel: "jobs" }));
+  const publishers = numbers.map((publisher) =>
+    sandbox.worker("publisher", { channel: "jobs", publisher, bytes: 64, flush_every: 5_000 })
+  );
+  const [{ epoch: old_epoch }] = await Promise.all([...listeners, ...publishers].map((each) => each.tells("ready")));
+  await Promise.all(publishers.map((publisher) => publisher.write("go")));
+  for (const publisher of publishers) {
+    await eventually(async () => (await publisher.ask("report")).confirmed > 20_000, "nothing is published");
+  }
+  await restart(broker, sandbox);
+  // Everybody has to come back by itself.
+  for (const worker of [...listeners, ...publishers]) {
+    await eventually(async () => (await worker.ask("report")).epoch !== old_epoch, "a client has not connected again");
+  }
+  const sent: PublisherReport[] = [];
+  for (const publisher of publishers) {
+    const { confirmed } = await publisher.ask("report") as PublisherReport;
+    await eventually(
+      async () => (await publisher.ask("report")).confirmed > confirmed + 20_000,
+      "nothing is published to the new broker",
+    );
+    await publisher.write("stop");
+  }
+  for (const publisher of publishers) sent.push(await publisher.tells("done"));
+  const epoch = sent[0]!.epoch;
+  for (const report of sent) {
+    assert.deepEqual({ confirmed: report.confirmed, epoch: report.epoch }, { confirmed: report.sent, epoch });
+    assert(report.failures.length <= 1, JSON.stringify(report.failures));
+    for (const { from, to, reason, events } of report.failures) {
+      assert(reason === "CHANNEL_SEND" && events.events <= to - from + 1, JSON.stringify(report.failures));
+    }
+  }
+  const received: { received: ListenerReport["publishers"] }[] = [];
+  for (const listener of listeners) {
+    const report = await eventually(async () => {
+      const report = await listener.ask("report") as ListenerReport;
+      return numbers.every((number, at) => report.publishers[number]!.last === sent[at]!.sent) && report;
+    }, "what was confirmed by the new broker does not arrive");
+    const { jumps, disordered, others, missed, restarts } = report;
+    assert.deepEqual({ jumps, disordered, others, missed, restarts, epoch: report.epoch }, {
+      jumps: 0,
+      disordered: 0,
+      others: 0,
+      missed: 0,
+      restarts: 1,
+      epoch,
+    });
+    received.push({ received: report.publishers });
+  }
+  return { publishers: sent, listeners: received };
+}
