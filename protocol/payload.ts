@@ -13,7 +13,9 @@
 import { IpcError } from "./errors.ts";
 import { type Encoding, ENCODINGS } from "./frame.ts";
 import { NESTING_MAX } from "./limits.ts";
-import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
+import { decodeUtf8 } from "./utf8.ts";
+
+const encoder = new TextEncoder();
 
 /** Writes and reads the values that JSON cannot say. `structured_clone.ts` has the one there is. */
 export interface StructuredCodec {
@@ -52,9 +54,9 @@ export function encodePayload(data: unknown, structured: StructuredCodec): Encod
 export function encodePayload(data: unknown, structured?: StructuredCodec): EncodedPayload | undefined;
 export function encodePayload(data: unknown, structured?: StructuredCodec): EncodedPayload | undefined {
   // UTF-8 has no lone surrogates; JSON writes them as escapes.
-  if (typeof data === "string" && data.isWellFormed()) return { encoding: ENCODINGS.TEXT, bytes: encodeUtf8(data) };
+  if (typeof data === "string" && data.isWellFormed()) return { encoding: ENCODINGS.TEXT, bytes: encoder.encode(data) };
   if (data instanceof Uint8Array) return { encoding: ENCODINGS.BYTES, bytes: data as Uint8Array<ArrayBuffer> };
-  if (isJson(data)) return { encoding: ENCODINGS.JSON, bytes: encodeUtf8(JSON.stringify(data)) };
+  if (isJson(data)) return { encoding: ENCODINGS.JSON, bytes: encoder.encode(JSON.stringify(data)) };
   if (structured === undefined) return undefined;
   return { encoding: ENCODINGS.STRUCTURED, bytes: structured.encode(data) };
 }
@@ -85,9 +87,7 @@ export function decodePayload(
         throw new IpcError(
           "SERIALIZATION",
           `payload of ${bytes.length} bytes is not JSON: ${(error as Error).message}`,
-          {
-            cause: error,
-          },
+          { cause: error },
         );
       }
     case ENCODINGS.STRUCTURED:
@@ -112,7 +112,8 @@ function text(bytes: Uint8Array<ArrayBuffer>): string {
 }
 
 /**
- * Whether JSON keeps all of a value. It does not keep `undefined`, NaN, -0, holes, classes, cycles.
+ * Whether JSON keeps all of a value. It does not keep `undefined`, NaN, holes, classes, cycles. Nor -0, but no encoding
+ * does: it arrives as 0.
  *
  * Arrays and objects that hold others are remembered in `holders`. Finding one of those a second time says no: it may be
  * a cycle, and if it is not, JSON would write it twice, which doubles with each level.
@@ -123,7 +124,7 @@ function isJson(value: unknown, depth = 0, holders: { seen?: Set<object> } = {})
     case "boolean":
       return true;
     case "number":
-      return Number.isFinite(value) && !Object.is(value, -0);
+      return Number.isFinite(value);
     case "object":
       break;
     default:

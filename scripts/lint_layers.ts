@@ -28,6 +28,8 @@ interface Layer {
   exempt?: true;
 }
 
+/** The one file that loads msgpackr. */
+const STRUCTURED = "protocol/structured_clone";
 /** What the router and all above it work on. */
 const DATA = ["protocol", "daemon/data", "daemon/registry", "daemon/quota"];
 /** Above the router. */
@@ -38,9 +40,16 @@ const LAYERS: readonly Layer[] = [
   { name: "tests", files: /^tests\/|_test\.ts$|(^|\/)testing\.ts$/, imports: [], exempt: true },
   { name: "scripts", files: /^scripts\//, imports: [], exempt: true },
   { name: "version", files: /^deno\.json$/, imports: [] },
-  { name: "protocol", files: /^protocol\//, imports: [], packages: ["msgpackr/"] },
+  // Loaded when the first structured payload comes.
+  {
+    name: STRUCTURED,
+    files: /^protocol\/structured_clone\.ts$/,
+    imports: ["protocol"],
+    packages: ["msgpackr/"],
+  },
+  { name: "protocol", files: /^protocol\//, imports: [] },
   { name: "config", files: /^config\//, imports: ["protocol"], packages: ["smol-toml", "valibot"] },
-  { name: "client", files: /^client\//, imports: ["protocol"] },
+  { name: "client", files: /^client\//, imports: ["protocol"], lazily: [STRUCTURED] },
   { name: "daemon/quota", files: /^daemon\/quota\.ts$/, imports: ["protocol"] },
   // A channel of the registry holds its parts, which know neither it nor each other.
   { name: "daemon/registry", files: /^daemon\/registry\.ts$/, imports: ["protocol", "daemon/data"] },
@@ -65,7 +74,7 @@ const LAYERS: readonly Layer[] = [
     name: "commands",
     files: /^commands\//,
     imports: ["protocol", "client", "config", "version"],
-    lazily: ["daemon/mod"],
+    lazily: ["daemon/mod", STRUCTURED],
     packages: ["commander", "@commander-js/"],
   },
   {
@@ -91,7 +100,7 @@ interface Habit {
 }
 
 /** What computes and does nothing else. The router may still give its caller a promise to wait for. */
-const PURE = INNER;
+const PURE = [...INNER, STRUCTURED];
 
 const HABITS: readonly Habit[] = [
   { message: "ends the process; only cli.ts may", pattern: /\b(?:Deno|process)\.exit\b/g, except: ["cli"] },
@@ -124,7 +133,7 @@ const HABITS: readonly Habit[] = [
     message: "reads a clock or sets a timer; protocol/ has none",
     pattern:
       /\bDate\.now\b|\bnew Date\b\s*(?!\(\s*[^)\s])|\bperformance\b|\bTemporal\.Now\b|\b(?:setTimeout|setInterval)\b/g,
-    layers: ["protocol"],
+    layers: ["protocol", STRUCTURED],
   },
   {
     message: "imports what cannot be known before it runs: write the path as a string",

@@ -30,8 +30,10 @@ const EMPTY = "export {};\n";
 
 check("takes imports downwards, inside a layer and in tests", {
   "protocol/frame.ts": EMPTY,
-  "protocol/mod.ts": 'export * from "./frame.ts";\nexport * from "msgpackr/pack";\n',
-  "client/mod.ts": 'import "../protocol/mod.ts";\n',
+  "protocol/mod.ts": 'export * from "./frame.ts";\n',
+  "protocol/structured_clone.ts": 'import "./frame.ts";\nexport * from "msgpackr/pack";\n',
+  "client/mod.ts":
+    'import "../protocol/mod.ts";\nexport const a = (): unknown => import("../protocol/structured_clone.ts");\n',
   "client/mod_test.ts": 'import "../daemon/mod.ts";\nimport "node:net";\nDeno.exit(await 1);\n',
   "daemon/registry.ts": EMPTY,
   "daemon/router/mod.ts": 'import "../registry.ts";\n',
@@ -81,6 +83,17 @@ check("lets commands load the daemon only when it is needed", {
   "daemon/mod.ts": "export type A = 1;\n",
   "daemon/router/mod.ts": EMPTY,
 }, ["commands/deep.ts:1: ", "commands/wrong.ts:1: "]);
+
+check("lets one file of protocol import msgpackr, and others load that only when it is needed", {
+  "protocol/structured_clone.ts": 'import "msgpackr/pack";\n',
+  "protocol/payload.ts": 'import "./structured_clone.ts";\n',
+  "protocol/other.ts": 'import "msgpackr/pack";\n',
+  "client/mod.ts": 'import "../protocol/structured_clone.ts";\n',
+}, [
+  "client/mod.ts:1: ",
+  'protocol/other.ts:1: imports "msgpackr/pack", but protocol may import no package',
+  "protocol/payload.ts:1: ",
+]);
 
 check("lets the daemon know only the types of config", {
   "config/a.ts": "export type A = 1;\nexport const a = 1;\n",
