@@ -17,9 +17,7 @@
  * @module
  */
 import { HEADER_BYTES } from "../protocol/limits.ts";
-
-/** Memory of small runs. */
-export const BLOCK_BYTES = 64 * 1024;
+import { BLOCK_BYTES, buffers } from "./buffer_pool.ts";
 
 /** Runs below this are always copied: passing on a piece so small costs more than the copy. */
 export const SMALL_RUN_BYTES = 8 * 1024;
@@ -95,7 +93,8 @@ export class History {
       this.placed_end = end;
     } else {
       if (length > this.#block.length - this.#used) {
-        this.#block = new Uint8Array(Math.max(BLOCK_BYTES, length));
+        buffers.release(this.#block);
+        this.#block = buffers.take(Math.max(BLOCK_BYTES, length));
         this.#used = 0;
       }
       this.#block.set(bytes.subarray(start, end), this.#used);
@@ -132,6 +131,7 @@ export class History {
       last.count += count;
       last.held_bytes += held_bytes;
     } else {
+      buffers.hold(this.placed_bytes);
       this.#segments.push({
         bytes: this.placed_bytes,
         start: this.placed_start,
@@ -148,7 +148,9 @@ export class History {
   #evict(): void {
     let gone = 0;
     while (this.#held_bytes > this.#limit_bytes && gone < this.#segments.length) {
-      this.#held_bytes -= this.#segments[gone++]!.held_bytes;
+      const segment = this.#segments[gone++]!;
+      this.#held_bytes -= segment.held_bytes;
+      buffers.release(segment.bytes);
     }
     this.#segments.splice(0, gone);
   }

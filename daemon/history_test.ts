@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { checkRandomly } from "../tests/random.ts";
 import { encodeFrame, FRAME_TYPES } from "../protocol/frame.ts";
-import { BLOCK_BYTES, History, type Segment, SMALL_RUN_BYTES } from "./history.ts";
+import { BLOCK_BYTES } from "./buffer_pool.ts";
+import { History, type Segment, SMALL_RUN_BYTES } from "./history.ts";
 
 const EVENT_BYTES = 32;
 

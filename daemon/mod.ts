@@ -6,6 +6,7 @@
 import type { ChannelSettings, Settings } from "../config/settings.ts";
 import { channelGlob, CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
+import { buffers } from "./buffer_pool.ts";
 import { control } from "./control/mod.ts";
 import type { ControlContext } from "./control/context.ts";
 import { byeFrame, serve, type Service } from "./dialects/mod.ts";
@@ -350,7 +351,10 @@ class RunningBroker implements Broker {
       channel.measureRate(TICK_MS);
       this.#closeIfIdle(channel, now_ms);
     }
-    if (++this.#ticks % REBIND_TICKS === 0) this.#guardPaths();
+    if (++this.#ticks % REBIND_TICKS === 0) {
+      this.#guardPaths();
+      buffers.trim();
+    }
     const idle_ms = this.#connections.size > 0 ? 0 : now_ms - this.#idle_since_ms;
     if (idle_ms >= this.#settings.idle_exit_ms) void this.drain(`no clients for ${this.#settings.idle_exit_ms} ms`);
   }

@@ -21,7 +21,11 @@ import {
   type Welcome,
 } from "../protocol/mod.ts";
 import type { Log } from "./log.ts";
+import { buffers } from "./buffer_pool.ts";
 import { type Broker, startBroker } from "./mod.ts";
+
+// Whoever still reads what was put back is found out.
+buffers.poison = true;
 
 /** A broker of a test's own. */
 export interface TestBroker extends AsyncDisposable {

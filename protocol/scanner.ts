@@ -45,6 +45,16 @@ export interface Sequence {
   high: number;
 }
 
+/** Where a scanner's buffers come from and go to. */
+export interface Memory {
+  /** Memory of exactly this size. What stands in it is anything. */
+  take(bytes: number): Uint8Array<ArrayBuffer>;
+  /** The scanner does not need it any more. Others may: whoever it was lent to. */
+  release(bytes: Uint8Array<ArrayBuffer>): void;
+}
+
+const FRESH: Memory = { take: (bytes) => new Uint8Array(bytes), release() {} };
+
 /** See the module's head. */
 export class Scanner {
   /** Memory that is read into. Replaced when it grows, shrinks or was lent. */
@@ -68,14 +78,17 @@ export class Scanner {
 
   #view: DataView;
   readonly #from: number;
+  readonly #memory: Memory;
   #size = READ_BUFFER_BYTES_MIN;
   #lent = false;
 
   /**
    * @param from Who is on the other side; a type that it may not send is an error.
    * @param message_bytes_max Limit of a payload, in bytes.
+   * @param memory Where buffers come from.
    */
-  constructor(from: typeof FROM_CLIENT | typeof FROM_BROKER, message_bytes_max: number) {
+  constructor(from: typeof FROM_CLIENT | typeof FROM_BROKER, message_bytes_max: number, memory: Memory = FRESH) {
+    this.#memory = memory;
     this.#view = new DataView(this.bytes.buffer);
     this.#from = from;
     this.message_bytes_max = message_bytes_max;
@@ -194,8 +207,9 @@ export class Scanner {
   }
 
   #replace(size: number): void {
-    const bytes = new Uint8Array(size);
+    const bytes = this.#memory.take(size);
     bytes.set(this.bytes.subarray(this.start, this.end));
+    this.#memory.release(this.bytes);
     this.end -= this.start;
     this.start = 0;
     this.bytes = bytes;

@@ -22,6 +22,10 @@ import type { Channel, ChannelRules, Client } from "../registry.ts";
 import { Outbox } from "../transport/outbox.ts";
 import { settled, SlowSink } from "../transport/testing.ts";
 import { type Peer, Router } from "./mod.ts";
+import { buffers } from "../buffer_pool.ts";
+
+// Whoever still reads what was put back is found out.
+buffers.poison = true;
 
 /** A client of the router's, without a socket. */
 export class TestClient implements Peer {

@@ -10,6 +10,7 @@
 import { FROM_CLIENT } from "../../protocol/frame.ts";
 import { HANDSHAKE_BYTES_MAX } from "../../protocol/limits.ts";
 import { Scanner } from "../../protocol/scanner.ts";
+import { buffers } from "../buffer_pool.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 
 /** How long a peer may take to read why it was closed. */
@@ -32,7 +33,7 @@ export interface ConnectionOwner {
 
 /** See the module's head. */
 export class Connection implements OutboxOwner {
-  readonly scanner: Scanner = new Scanner(FROM_CLIENT, HANDSHAKE_BYTES_MAX);
+  readonly scanner: Scanner = new Scanner(FROM_CLIENT, HANDSHAKE_BYTES_MAX, buffers);
   readonly outbox: Outbox;
   /** Counts reads, so that whoever watches sees whether the peer is alive. */
   reads = 0;

@@ -21,6 +21,7 @@
  */
 import { encodeGap } from "../../protocol/bodies.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../../protocol/frame.ts";
+import { buffers } from "../buffer_pool.ts";
 
 /** Entries below this are gathered into one write. */
 const SMALL_BYTES = 8 * 1024;
@@ -71,6 +72,8 @@ export class Outbox {
   #tail_used = 0;
   #tail_size = TAIL_BYTES_MIN;
   #gather: Uint8Array<ArrayBuffer> | undefined;
+  /** Shared memory that is being written. */
+  #in_flight: Uint8Array<ArrayBuffer> | undefined;
   /** By how much frames that nobody can refuse have gone over the limit since the queue was last below it. */
   #over_bytes = 0;
   #writing = false;
@@ -101,7 +104,10 @@ export class Outbox {
     ) {
       last.end = end;
       last.count += count;
-    } else this.#entries.push({ bytes, start, end, first, count, last: 0 });
+    } else {
+      buffers.hold(bytes);
+      this.#entries.push({ bytes, start, end, first, count, last: 0 });
+    }
     if (!this.#writing) this.#start();
   }
 
@@ -149,6 +155,7 @@ export class Outbox {
       const last = entry.first + entry.count - 1, before = at > this.#head ? this.#entries[at - 1]! : undefined;
       dropped += entry.count;
       this.queued_bytes -= entry.end - entry.start;
+      buffers.release(entry.bytes);
       if (before !== undefined && before.count < 0) {
         this.queued_bytes -= before.end;
         this.#entries[at - 1] = gapEntry(before.first, last);
@@ -166,7 +173,9 @@ export class Outbox {
   /** Forgets everything that is not in flight. */
   clear(): void {
     for (let at = this.#head; at < this.#entries.length; at++) {
-      this.queued_bytes -= this.#entries[at]!.end - this.#entries[at]!.start;
+      const entry = this.#entries[at]!;
+      this.queued_bytes -= entry.end - entry.start;
+      if (entry.count > 0) buffers.release(entry.bytes);
     }
     this.#entries.length = this.#head = 0;
     this.#over_bytes = 0;
@@ -214,6 +223,9 @@ export class Outbox {
         if (this.queued_bytes <= this.limit_bytes) this.#over_bytes = 0;
         this.#owner.room();
       }
+      // A write that was cut off may still be read from: what it held is left to the garbage collector.
+      if (this.#in_flight !== undefined && !this.#closed) buffers.release(this.#in_flight);
+      this.#in_flight = undefined;
     }
     this.#writing = false;
     this.#tail = undefined;
@@ -230,6 +242,7 @@ export class Outbox {
     const length = entry.end - entry.start;
     if (length < SMALL_BYTES && this.#head + 1 < entries.length) return this.#gathered();
     this.#shift();
+    if (entry.count > 0) this.#in_flight = entry.bytes;
     return length === entry.bytes.length ? entry.bytes : entry.bytes.subarray(entry.start, entry.end);
   }
 
@@ -242,6 +255,7 @@ export class Outbox {
       if (length >= SMALL_BYTES || used + length > GATHER_BYTES) break;
       into.set(entry.bytes.subarray(entry.start, entry.end), used);
       used += length;
+      if (entry.count > 0) buffers.release(entry.bytes);
       this.#shift();
     }
     return into.subarray(0, used);
