@@ -7,7 +7,8 @@ import type { Overflow, Presence } from "../protocol/bodies.ts";
 import { checkChannelName } from "../protocol/channel_name.ts";
 import { IpcError } from "../protocol/errors.ts";
 import { FLAGS, FRAME_TYPES } from "../protocol/frame.ts";
-import { control } from "./control.ts";
+import { brokerAddress, channelAddress, isUrl } from "./address.ts";
+import { controlAt } from "./control.ts";
 import type { Disposer } from "./disposer.ts";
 import type { Handler } from "./handlers.ts";
 import { Answer, ReplyStream, valueOf } from "./invocation.ts";
@@ -24,7 +25,6 @@ import type {
 } from "./options.ts";
 import type { Reply } from "./reply.ts";
 import { Session } from "./session.ts";
-import { socketDirectory } from "./socket_dir.ts";
 
 /** What the broker says about one of its clients. What it counts is since the client connected. */
 export interface ClientInfo {
@@ -53,10 +53,12 @@ export interface ClientInfo {
 /**
  * Connects to a channel. The broker opens it if it is not there yet.
  *
- * @param channel Its name: 1 to 64 letters, digits, `_`, `.` or `-`.
+ * @param channel Its name: 1 to 64 letters, digits, `_`, `.` or `-`. Or where a broker listens for all of its channels,
+ *   and the name: `tcp://127.0.0.1:7410/deploys`, `tls://host:7411/deploys`.
  * @param options Where the broker is, and how this client wants to be treated.
  * @throws {IpcError} CHANNEL_NOT_FOUND if no broker runs or it may not open the channel, FORBIDDEN if the socket belongs
- *   to somebody else, CHANNEL_NAME, TIMEOUT, CANCELLED, or what the broker answered.
+ *   to somebody else or the certificate is not to be trusted, CHANNEL_NAME, TIMEOUT, CANCELLED, or what the broker
+ *   answered: UNAUTHORIZED if it wants another token.
  *
  * @example
  * ```ts
@@ -73,7 +75,10 @@ export interface ClientInfo {
  * ```
  */
 export async function connect(channel: string, options: ConnectOptions = {}): Promise<Channel> {
-  const session = new Session(checkChannelName(channel), socketDirectory(options.socket_dir), options);
+  const to = isUrl(channel)
+    ? channelAddress(channel, options)
+    : { channel: checkChannelName(channel), address: brokerAddress(options) };
+  const session = new Session(to.channel, to.address, options);
   await session.open();
   return new Channel(session);
 }
@@ -263,8 +268,8 @@ export class Channel implements AsyncDisposable {
 
   /** Asks the broker who is on the channel. */
   async clients(): Promise<ClientInfo[]> {
-    const { name: channel, socket_dir, options } = this.#session;
-    return await control("clients", { channel }, { ...options, socket_dir, signal: undefined }) as ClientInfo[];
+    const { name: channel, address, options } = this.#session;
+    return await controlAt(address, "clients", { channel }, { ...options, signal: undefined }) as ClientInfo[];
   }
 
   /**

@@ -8,11 +8,11 @@ import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { IpcError } from "../protocol/errors.ts";
 import { encodeFrame, type Encoding, ENCODINGS, FLAGS, FRAME_TYPES } from "../protocol/frame.ts";
 import { decodePayload } from "../protocol/payload.ts";
-import { socketPath } from "../protocol/socket_path.ts";
+import { type Address, brokerAddress } from "./address.ts";
 import { type Link, openLink, writeAll } from "./link.ts";
 import type { BrokerOptions } from "./options.ts";
 import { type Deadline, deadline } from "./pause.ts";
-import { socketDirectory } from "./socket_dir.ts";
+import { runtime } from "./runtime_deno.ts";
 
 /** How long connecting may take unless the caller says otherwise. */
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -49,9 +49,19 @@ export async function control(
   params: Record<string, unknown> = {},
   options: ControlOptions = {},
 ): Promise<unknown> {
+  return await controlAt(brokerAddress(options), method, params, options);
+}
+
+/** {@linkcode control} at a known place. */
+export async function controlAt(
+  address: Address,
+  method: string,
+  params: Record<string, unknown>,
+  options: ControlOptions,
+): Promise<unknown> {
   const limit = deadline(options.timeout_ms ?? CONTROL_TIMEOUT_MS, `ask the broker for "${method}"`, options.signal);
   try {
-    return await askBroker(method, params, socketDirectory(options.socket_dir), options, limit.signal);
+    return await askBroker(method, params, address, options, limit.signal);
   } finally {
     limit.clear();
   }
@@ -61,17 +71,12 @@ export async function control(
 export async function askBroker(
   method: string,
   params: Record<string, unknown>,
-  socket_dir: string,
+  address: Address,
   options: BrokerOptions,
   signal: Deadline["signal"],
 ): Promise<unknown> {
-  const hello = {
-    name: options.name ?? "",
-    pid: Deno.pid,
-    ...(options.token === undefined ? {} : { token: options.token }),
-  };
-  const link = await openLink(socketPath(socket_dir, CONTROL_CHANNEL), hello, options.broker_uid, signal);
-  if (link === undefined) throw noBroker(socket_dir);
+  const link = await openLink(address, CONTROL_CHANNEL, introduction(options), options.broker_uid, signal);
+  if (link === undefined) throw noBroker(address);
   const abort = (): void => link.conn.close();
   signal.addEventListener("abort", abort);
   try {
@@ -113,16 +118,25 @@ async function readReply({ conn, scanner }: Link): Promise<unknown> {
 
 /** The part of HELLO that says who this is. */
 export function introduction(options: BrokerOptions): Hello {
-  const hello: Hello = { pid: Deno.pid };
+  const hello: Hello = { pid: runtime.pid };
   if (options.name !== undefined) hello.name = options.name;
   if (options.token !== undefined) hello.token = options.token;
   return hello;
 }
 
 /** What to say where even the control channel is missing. */
-export function noBroker(socket_dir: string): IpcError {
+export function noBroker(address: Address): IpcError {
+  if (address.transport === "unix") {
+    const place = JSON.stringify(address.socket_dir);
+    return new IpcError(
+      "CHANNEL_NOT_FOUND",
+      `no broker is running for socket directory ${place}: start one with "ipc daemon start"`,
+    );
+  }
+  const why = address.fallback ? `There are no unix sockets on this system, so ${address.url} was tried. ` : "";
   return new IpcError(
     "CHANNEL_NOT_FOUND",
-    `no broker is running for socket directory ${JSON.stringify(socket_dir)}: start one with "ipc daemon start"`,
+    `no broker listens at ${address.url}. ${why}A broker does if its configuration has a [[listen]] entry with ` +
+      "this address; another one is chosen with url (--connect, IPC_CONNECT)",
   );
 }

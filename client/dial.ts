@@ -1,14 +1,15 @@
 /**
- * Finds a channel's socket and connects to it, asking the broker to open the channel if it has none.
+ * Finds a channel and connects to it. Where each channel has a socket, it asks the broker to open one that has none; a
+ * shared listener is told the channel's name and does that by itself.
  *
  * @module
  */
 import type { Hello } from "../protocol/bodies.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { IpcError } from "../protocol/errors.ts";
-import { socketPath } from "../protocol/socket_path.ts";
+import type { Address } from "./address.ts";
 import { askBroker, CONNECT_TIMEOUT_MS, noBroker } from "./control.ts";
-import { type Link, openLink } from "./link.ts";
+import { type Link, openLink, placeOf } from "./link.ts";
 import type { ConnectOptions } from "./options.ts";
 import { deadline, pause } from "./pause.ts";
 
@@ -23,22 +24,25 @@ const OVERLOADED_PAUSE_MS = 50;
  */
 export async function dial(
   channel: string,
-  socket_dir: string,
+  address: Address,
   hello: Hello,
   options: ConnectOptions,
   signal: AbortSignal | undefined,
 ): Promise<Link> {
-  const path = socketPath(socket_dir, channel);
   const limit = deadline(options.connect_timeout_ms ?? CONNECT_TIMEOUT_MS, `connect to channel "${channel}"`, signal);
   try {
     for (let opened = false;;) {
-      const link = await patiently(() => openLink(path, hello, options.broker_uid, limit.signal), limit.signal);
+      const link = await patiently(
+        () => openLink(address, channel, hello, options.broker_uid, limit.signal),
+        limit.signal,
+      );
       if (link !== undefined) return link;
-      if (channel === CONTROL_CHANNEL) throw noBroker(socket_dir);
+      if (channel === CONTROL_CHANNEL || address.transport !== "unix") throw noBroker(address);
       if (opened || options.open === false) {
-        throw new IpcError("CHANNEL_NOT_FOUND", `Cannot connect to channel "${channel}": nobody listens on "${path}"`);
+        const place = placeOf(address, channel);
+        throw new IpcError("CHANNEL_NOT_FOUND", `Cannot connect to channel "${channel}": nobody listens on "${place}"`);
       }
-      await patiently(() => askBroker("open", { channel }, socket_dir, options, limit.signal), limit.signal);
+      await patiently(() => askBroker("open", { channel }, address, options, limit.signal), limit.signal);
       opened = true;
     }
   } finally {

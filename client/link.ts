@@ -8,30 +8,38 @@ import { IpcError } from "../protocol/errors.ts";
 import { encodeFrame, FRAME_TYPES, FROM_BROKER, PREFACE } from "../protocol/frame.ts";
 import { MESSAGE_BYTES_DEFAULT } from "../protocol/limits.ts";
 import { Scanner } from "../protocol/scanner.ts";
+import { socketPath } from "../protocol/socket_path.ts";
+import type { Address } from "./address.ts";
+import { openNetwork } from "./network.ts";
+import type { Connection } from "./runtime.ts";
 import { openSocket } from "./socket.ts";
 
 /** See the module's head. */
 export interface Link {
-  conn: Deno.Conn;
+  conn: Connection;
   /** Holds what came behind WELCOME. */
   scanner: Scanner;
   welcome: Welcome;
 }
 
 /**
- * @param path The socket.
- * @param hello What to say.
+ * @param address Where the broker is.
+ * @param channel The channel.
+ * @param hello What to say, beside the channel.
  * @param signal Gives up; its reason is thrown.
  * @returns `undefined` if nobody listens there.
- * @throws {IpcError} What the broker answered instead of WELCOME, or what {@linkcode openSocket} throws.
+ * @throws {IpcError} What the broker answered instead of WELCOME, or what {@linkcode openSocket} or
+ *   {@linkcode openNetwork} throws.
  */
 export async function openLink(
-  path: string,
+  address: Address,
+  channel: string,
   hello: Hello,
   broker_uid: number | undefined,
   signal: AbortSignal,
 ): Promise<Link | undefined> {
-  const conn = await openSocket(path, broker_uid, signal);
+  const place = placeOf(address, channel), shared = address.transport !== "unix";
+  const conn = await (shared ? openNetwork(address, signal) : openSocket(place, broker_uid, signal));
   if (conn === undefined) return undefined;
   if (signal.aborted) {
     conn.close();
@@ -40,13 +48,16 @@ export async function openLink(
   const abort = (): void => conn.close();
   signal.addEventListener("abort", abort);
   try {
-    const first = encodeFrame({ type: FRAME_TYPES.HELLO, payload: encodeHello(hello) });
+    const first = encodeFrame({
+      type: FRAME_TYPES.HELLO,
+      payload: encodeHello(shared ? { ...hello, channel } : hello),
+    });
     const opening = new Uint8Array(PREFACE.length + first.length);
     opening.set(PREFACE);
     opening.set(first, PREFACE.length);
     await writeAll(conn, opening);
     const scanner = new Scanner(FROM_BROKER, MESSAGE_BYTES_DEFAULT);
-    const welcome = await readWelcome(conn, scanner, path);
+    const welcome = await readWelcome(conn, scanner, place);
     signal.removeEventListener("abort", abort);
     return { conn, scanner, welcome };
   } catch (error) {
@@ -54,13 +65,18 @@ export async function openLink(
     if (signal.aborted) throw signal.reason;
     conn.close();
     if (error instanceof IpcError) throw error;
-    throw new IpcError("CHANNEL_RECV", `Cannot connect to ${JSON.stringify(path)}: ${(error as Error).message}`, {
+    throw new IpcError("CHANNEL_RECV", `Cannot connect to ${JSON.stringify(place)}: ${(error as Error).message}`, {
       cause: error,
     });
   }
 }
 
-async function readWelcome(conn: Deno.Conn, scanner: Scanner, path: string): Promise<Welcome> {
+/** What is connected to, for people: a socket's path, or a URL. */
+export function placeOf(address: Address, channel: string): string {
+  return address.transport === "unix" ? socketPath(address.socket_dir, channel) : `${address.url}/${channel}`;
+}
+
+async function readWelcome(conn: Connection, scanner: Scanner, place: string): Promise<Welcome> {
   for (;;) {
     const type = scanner.next();
     if (type === FRAME_TYPES.WELCOME) {
@@ -74,14 +90,14 @@ async function readWelcome(conn: Deno.Conn, scanner: Scanner, path: string): Pro
     if (type !== 0) throw new IpcError("PROTOCOL", `the broker answered HELLO with a frame of type ${type}`);
     const got = await conn.read(scanner.space());
     if (got === null) {
-      throw new IpcError("CHANNEL_RECV", `Cannot connect to ${JSON.stringify(path)}: the broker hung up on HELLO`);
+      throw new IpcError("CHANNEL_RECV", `Cannot connect to ${JSON.stringify(place)}: the broker hung up on HELLO`);
     }
     scanner.filled(got);
   }
 }
 
 /** `conn.write` takes what fits; this writes all. */
-export async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+export async function writeAll(conn: Connection, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   let done = await conn.write(bytes);
   while (done < bytes.length) done += await conn.write(bytes.subarray(done));
 }

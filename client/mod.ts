@@ -14,6 +14,11 @@
  * await deploys.flush(); // the broker has it
  * ```
  *
+ * @example Somewhere else
+ * ```ts no-check ignore
+ * const deploys = await connect("tls://build.example:7411/deploys", { ca: await Deno.readTextFile("ca.pem"), token });
+ * ```
+ *
  * @example Answer, and ask
  * ```ts
  * import { startTestBroker } from "../daemon/testing.ts"; // for others: ipc daemon start
@@ -30,7 +35,7 @@
  * ```
  *
  * It needs `--allow-read`, `--allow-write` and `--allow-net` for the sockets, and `--allow-sys=uid` to see that they
- * are this user's. With `--allow-env=IPC_SOCKET_DIR` it finds them elsewhere than in `/tmp`.
+ * are this user's. With `--allow-env=IPC_SOCKET_DIR,IPC_CONNECT` it finds them elsewhere than in `/tmp`.
  *
  * @module
  */
@@ -40,7 +45,14 @@ export type { Disposer } from "./disposer.ts";
 export type { Handler } from "./handlers.ts";
 export type { IncomingRequest } from "./incoming_request.ts";
 export { type Headers, type HeadersInit, Message } from "./message.ts";
-export type { DisconnectedNotice, ErrorNotice, GapNotice, Notice, ReconnectedNotice } from "./notice.ts";
+export type {
+  DisconnectedNotice,
+  ErrorNotice,
+  FallbackNotice,
+  GapNotice,
+  Notice,
+  ReconnectedNotice,
+} from "./notice.ts";
 export type * from "./options.ts";
 export type { Reply } from "./reply.ts";
 export type { Overflow, Position, Presence } from "../protocol/bodies.ts";

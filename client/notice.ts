@@ -44,5 +44,11 @@ export interface ErrorNotice {
   error: IpcError;
 }
 
+/** This system has no unix sockets, and nobody said where the broker is: this is where it was found. */
+export interface FallbackNotice {
+  type: "fallback";
+  url: string;
+}
+
 /** See `ConnectOptions.onnotice`. */
-export type Notice = GapNotice | DisconnectedNotice | ReconnectedNotice | ErrorNotice;
+export type Notice = GapNotice | DisconnectedNotice | ReconnectedNotice | ErrorNotice | FallbackNotice;

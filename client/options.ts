@@ -9,8 +9,16 @@ import type { GapNotice, Notice } from "./notice.ts";
 
 /** Options of `connect` and `control` that say where the broker is. */
 export interface BrokerOptions {
-  /** Where the sockets stand. Default: `$IPC_SOCKET_DIR` if it may be read, else `/tmp` (`C:/Windows/Temp`). */
+  /** Where the sockets stand. Default: `$IPC_SOCKET_DIR` if it may be read, else `/tmp`. */
   socket_dir?: string | undefined;
+  /**
+   * Where a broker listens for all of its channels, `tcp://127.0.0.1:7410` or `tls://host:7411`, instead of sockets.
+   * Default: `$IPC_CONNECT` if it may be read and there is no `socket_dir`; where there are no unix sockets, on Windows,
+   * `tcp://127.0.0.1:7410`.
+   */
+  url?: string | undefined;
+  /** Certificates of authorities that may have signed the broker's, in PEM, beside those that the system trusts. */
+  ca?: string | readonly string[] | undefined;
   /** A name for people and for the broker's rules, at most 64 bytes. */
   name?: string | undefined;
   /** Secret that says who this is. */

@@ -20,6 +20,7 @@
 import type { IpcError } from "../protocol/errors.ts";
 import { FLAGS, FRAME_TYPES, OFFSET, writeHeader } from "../protocol/frame.ts";
 import { HEADER_BYTES } from "../protocol/limits.ts";
+import type { Connection } from "./runtime.ts";
 
 /** A frame up to this size is copied into the tail. */
 const COPY_BYTES_MAX = 16 * 1024;
@@ -53,7 +54,7 @@ export class Sender {
   lost = 0;
 
   readonly #limit: number;
-  #conn: Deno.Conn | undefined;
+  #conn: Connection | undefined;
   #blocks: Uint8Array<ArrayBuffer>[] = [];
   #tail: Uint8Array<ArrayBuffer> | undefined;
   #view: DataView | undefined;
@@ -147,7 +148,7 @@ export class Sender {
   }
 
   /** Begins to write to a connection. */
-  attach(conn: Deno.Conn): void {
+  attach(conn: Connection): void {
     this.#conn = conn;
     this.#start();
   }
@@ -305,7 +306,7 @@ export class Sender {
     }
   }
 
-  async #write(conn: Deno.Conn): Promise<void> {
+  async #write(conn: Connection): Promise<void> {
     await null; // gather what this turn of the loop still brings
     while (this.#conn === conn) {
       this.#seal();

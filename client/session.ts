@@ -18,6 +18,7 @@
 import { decodeError, decodeGap, decodePresence, type Hello, type Position, type Welcome } from "../protocol/bodies.ts";
 import { IpcError } from "../protocol/errors.ts";
 import { type Frame, FRAME_TYPES } from "../protocol/frame.ts";
+import type { Address } from "./address.ts";
 import { backoffMs, isFinal } from "./backoff.ts";
 import { Confirmations, lostError } from "./confirmations.ts";
 import { introduction } from "./control.ts";
@@ -35,6 +36,7 @@ import { type Incoming, receive } from "./receiver.ts";
 import { Requests } from "./requests.ts";
 import { Roles } from "./roles.ts";
 import type { Run } from "./run.ts";
+import { runtime } from "./runtime_deno.ts";
 import { Sender } from "./sender.ts";
 import type { Surroundings } from "./subscription.ts";
 
@@ -73,7 +75,7 @@ export class Session implements Incoming, Surroundings {
   #resume: (() => void) | undefined;
   #settle!: (error: IpcError | undefined) => void;
 
-  constructor(readonly name: string, readonly socket_dir: string, readonly options: ConnectOptions) {
+  constructor(readonly name: string, readonly address: Address, readonly options: ConnectOptions) {
     this.queue_bytes = options.queue_bytes ?? QUEUE_BYTES;
     if (!(this.queue_bytes >= 1)) throw new RangeError(`Cannot queue ${this.queue_bytes} bytes: 1 is the least`);
     this.position = options.resume && { ...options.resume };
@@ -98,8 +100,11 @@ export class Session implements Incoming, Surroundings {
   /** Connects for the first time. */
   async open(): Promise<void> {
     const hello = this.#hello();
-    const link = await dial(this.name, this.socket_dir, hello, this.options, this.options.signal);
+    const link = await dial(this.name, this.address, hello, this.options, this.options.signal);
     this.#adopt(link, hello, new Set());
+    if (this.address.transport !== "unix" && this.address.fallback) {
+      this.#notice({ type: "fallback", url: this.address.url });
+    }
     this.#running = this.#run(link);
   }
 
@@ -166,7 +171,7 @@ export class Session implements Incoming, Surroundings {
 
   /** A callback threw: a mistake in the program, as if an event listener had. */
   threw(error: unknown): void {
-    reportError(error);
+    runtime.uncaught(error);
   }
 
   /** ACK of an event or of ROLES. */
@@ -235,7 +240,7 @@ export class Session implements Incoming, Surroundings {
       if (stop.aborted) return closedError();
       const hello = this.#hello();
       try {
-        return { hello, link: await dial(this.name, this.socket_dir, hello, options, stop) };
+        return { hello, link: await dial(this.name, this.address, hello, options, stop) };
       } catch (error) {
         if (stop.aborted) return closedError();
         const reason = error instanceof IpcError

@@ -10,6 +10,8 @@
  */
 import { IpcError } from "../protocol/errors.ts";
 import { pause } from "./pause.ts";
+import { runtime } from "./runtime_deno.ts";
+import type { Connection, SocketFile } from "./runtime.ts";
 
 /** A socket can be replaced while we look at it when its broker is restarted; not this often. */
 const LOOKS_MAX = 5;
@@ -28,24 +30,25 @@ export async function openSocket(
   path: string,
   broker_uid: number | undefined,
   signal: AbortSignal,
-): Promise<Deno.Conn | undefined> {
+): Promise<Connection | undefined> {
   for (let looks = 0; looks < LOOKS_MAX;) {
     const before = look(path);
     if (before === undefined) return undefined;
     checkOwner(path, before, broker_uid);
-    let conn: Deno.Conn;
+    let conn: Connection;
     try {
-      conn = await Deno.connect({ transport: "unix", path });
+      conn = await runtime.connectUnix(path);
     } catch (error) {
-      if (error instanceof Deno.errors.WouldBlock) {
+      const refusal = runtime.refusal(error);
+      if (refusal === "busy") {
         await pause(BACKLOG_PAUSE_MS, signal);
         signal.throwIfAborted();
         continue;
       }
-      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return undefined;
+      if (refusal === "absent") return undefined;
       throw denied(path, error);
     }
-    let after: Deno.FileInfo | undefined;
+    let after: SocketFile | undefined;
     try {
       after = look(path);
       if (after !== undefined) checkOwner(path, after, broker_uid);
@@ -64,17 +67,17 @@ export async function openSocket(
   );
 }
 
-function look(path: string): Deno.FileInfo | undefined {
+function look(path: string): SocketFile | undefined {
   try {
-    return Deno.lstatSync(path);
+    return runtime.lstat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    if (runtime.refusal(error) === "absent") return undefined;
     throw denied(path, error);
   }
 }
 
-function checkOwner(path: string, info: Deno.FileInfo, broker_uid: number | undefined): void {
-  if (Deno.build.os === "windows") return; // files there have no user id; the directory's access list decides
+function checkOwner(path: string, info: SocketFile, broker_uid: number | undefined): void {
+  if (runtime.os === "windows") return; // files there have no user id; the directory's access list decides
   if (!info.isSocket) {
     const what = info.isSymlink ? "a symbolic link" : info.isDirectory ? "a directory" : "a file";
     throw new IpcError(
@@ -84,7 +87,7 @@ function checkOwner(path: string, info: Deno.FileInfo, broker_uid: number | unde
     );
   }
   if (info.uid === 0 || info.uid === broker_uid) return;
-  const { uid, hint } = thisUser();
+  const { uid, hint } = runtime.user();
   if (uid !== undefined && info.uid === uid) return;
   throw new IpcError(
     "FORBIDDEN",
@@ -95,21 +98,14 @@ function checkOwner(path: string, info: Deno.FileInfo, broker_uid: number | unde
   );
 }
 
-function thisUser(): { uid: number | undefined; hint: string } {
-  try {
-    return { uid: Deno.uid() ?? undefined, hint: "" };
-  } catch {
-    return { uid: undefined, hint: ". (Who this user is could not be found out: that takes --allow-sys=uid)" };
-  }
-}
-
 function denied(path: string, cause: unknown): IpcError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  if (!(cause instanceof Deno.errors.NotCapable) && !(cause instanceof Deno.errors.PermissionDenied)) {
+  const refusal = runtime.refusal(cause);
+  if (refusal !== "not capable" && refusal !== "denied") {
     // Out of file descriptors, for instance: may be better the next time.
     return new IpcError("CHANNEL_RECV", `Cannot open socket ${JSON.stringify(path)}: ${message}`, { cause });
   }
-  const hint = cause instanceof Deno.errors.NotCapable
+  const hint = refusal === "not capable"
     ? "A client needs --allow-read, --allow-write and --allow-net for it"
     : "Ask its owner for access, or choose another socket_dir";
   return new IpcError("FORBIDDEN", `Cannot open socket ${JSON.stringify(path)}: ${message}. ${hint}`, { cause });

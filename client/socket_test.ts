@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { startTestBroker } from "../daemon/testing.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 import { connect, control } from "./mod.ts";
+import type { Connection } from "./runtime.ts";
 import { openSocket } from "./socket.ts";
 import { delay, failure } from "./testing.ts";
 
@@ -63,7 +64,7 @@ Deno.test({
 
 Deno.test("openSocket() waits for a broker whose backlog is full, until it is given up", () =>
   withDirectory(async (dir) => {
-    const path = `${dir}/busy`, conns: Deno.Conn[] = [];
+    const path = `${dir}/busy`, conns: Connection[] = [];
     using _listener = Deno.listen({ transport: "unix", path });
     const full = new AbortController();
     setTimeout(() => full.abort(), 400);

@@ -40,6 +40,47 @@ export async function failure(promise: Promise<unknown>): Promise<IpcError> {
   throw new Error("it was not rejected");
 }
 
+/** Certificates of an authority of a test's own, by openssl. They are for `localhost` and `127.0.0.1`. */
+export interface Certificates {
+  /** The authority's certificate, in PEM. */
+  ca: string;
+  /** Another authority's. */
+  other_ca: string;
+  /** A server's key, its certificate, one for the same key that has expired, and one for another host. */
+  key: string;
+  cert: string;
+  expired: string;
+  elsewhere: string;
+}
+
+/** Makes them, in a directory, as `ca.pem`, `other_ca.pem`, `key.pem`, `cert.pem` and so on. */
+export async function certificates(dir: string): Promise<Certificates> {
+  const openssl = async (args: string): Promise<void> => {
+    const { success, stderr } = await new Deno.Command("openssl", { args: args.split(" "), cwd: dir, stdin: "null" })
+      .output();
+    if (!success) throw new Error(`openssl ${args}: ${new TextDecoder().decode(stderr)}`);
+  };
+  const key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+  await Deno.writeTextFile(`${dir}/hosts`, "subjectAltName=DNS:localhost,IP:127.0.0.1");
+  await openssl(`req -x509 ${key} -keyout ca_key.pem -out ca.pem -subj /CN=authority -days 2`);
+  await openssl(`req -x509 ${key} -keyout other_key.pem -out other_ca.pem -subj /CN=other -days 2`);
+  await openssl(`req ${key} -keyout key.pem -out request.pem -subj /CN=broker`);
+  await Deno.writeTextFile(`${dir}/elsewhere`, "subjectAltName=DNS:elsewhere.example");
+  const sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca_key.pem -CAcreateserial";
+  await openssl(`${sign} -extfile hosts -days 2 -out cert.pem`);
+  await openssl(`${sign} -extfile hosts -days -1 -out expired.pem`);
+  await openssl(`${sign} -extfile elsewhere -days 2 -out elsewhere.pem`);
+  const read = (name: string): string => Deno.readTextFileSync(`${dir}/${name}.pem`);
+  return {
+    ca: read("ca"),
+    other_ca: read("other_ca"),
+    key: read("key"),
+    cert: read("cert"),
+    expired: read("expired"),
+    elsewhere: read("elsewhere"),
+  };
+}
+
 /** Numbers from 0 on. */
 export function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, at) => at);

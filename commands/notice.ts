@@ -36,6 +36,8 @@ export function noticesOf(channel: string, stderr: Output): (notice: Notice) => 
     else if (about.type === "error") notice(stderr, `${channel}: ${about.error.message}`);
     else if (about.type === "disconnected") {
       notice(stderr, `${channel}: connection lost, connecting again: ${about.error.message}`);
+    } else if (about.type === "fallback") {
+      notice(stderr, `${channel}: there are no unix sockets on this system; using ${about.url}`);
     } else notice(stderr, `${channel}: connected again${about.restarted ? " to a broker that was restarted" : ""}`);
   };
 }
