@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type Channel, connect, type ConnectOptions, control, IpcError, type Presence } from "../client/mod.ts";
+import { type Channel, connect, type ConnectOptions, control, IpcError } from "../client/mod.ts";
 import type { Settings } from "../config/settings.ts";
+import { brokerOptions, isElsewhere } from "./broker_options.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { settingsOf } from "./settings.ts";
@@ -15,19 +16,19 @@ export interface OpenOptions extends ConnectOptions {
   autostart?: boolean;
 }
 
-/** Connects to a channel, at the place and within the limits that are configured. */
+/** Connects to a channel, at the place and within the limits that are configured. A broker elsewhere is not started. */
 export async function openChannel(channel: string, io: Io, options: OpenOptions): Promise<Channel> {
   const settings = await settingsOf(io);
   const { autostart = false, ...own } = options;
   const all: ConnectOptions = {
-    socket_dir: settings.socket_dir,
+    ...brokerOptions(io, settings),
     queue_bytes: settings.defaults.queue_bytes,
     ...own,
   };
   try {
     return await connect(channel, all);
   } catch (error) {
-    if (!autostart || !noBroker(error) || await brokerAnswers(settings)) throw error;
+    if (!autostart || isElsewhere(io) || !noBroker(error) || await brokerAnswers(settings)) throw error;
   }
   await (await import("./autostart.ts")).startBrokerFor(settings, io);
   return await connect(channel, all);
@@ -35,8 +36,8 @@ export async function openChannel(channel: string, io: Io, options: OpenOptions)
 
 /** Asks the broker itself. */
 export async function askBroker(method: string, params: Record<string, unknown>, io: Io): Promise<unknown> {
-  const { socket_dir } = await settingsOf(io);
-  return await control(method, params, { socket_dir, name: "ipc" });
+  const where = brokerOptions(io, await settingsOf(io));
+  return await control(method, params, { ...where, name: "ipc" });
 }
 
 /** Whether a broker runs where the settings say. */
@@ -59,19 +60,53 @@ export function autostartWanted(option: boolean, io: Io): boolean {
   return option && !["0", "false", "no", "off"].includes(io.env("IPC_AUTOSTART")?.toLowerCase() ?? "");
 }
 
+/** What others of a channel may be waited for. */
+export type AwaitedRole = "listener" | "handler";
+
+/** How often to look for a broker that is waited for. */
+const BROKER_POLL_MS = 50;
+
 /**
- * Waits until another client of the channel has a role, whether it took it before or takes it now. The channel must have
- * been opened with `presence`.
+ * Connects to a channel once another client has a role there, whether it took it before or takes it now; also once there
+ * is a broker, if there is none yet.
  *
- * @throws {Failure} With the code of a timeout, if nobody did in time.
+ * @param wait_ms For how long; `undefined` connects and waits for nothing.
+ * @throws {Failure} With the code of a timeout, if that does not come in time.
  */
-export async function waitForRole(channel: Channel, role: "listen" | "handle", timeout_ms: number): Promise<void> {
+export async function openAwaited(
+  channel: string,
+  role: AwaitedRole,
+  wait_ms: number | undefined,
+  io: Io,
+  options: OpenOptions,
+): Promise<Channel> {
+  if (wait_ms === undefined) return await openChannel(channel, io, options);
+  const until = performance.now() + wait_ms;
+  for (;;) {
+    try {
+      const opened = await openChannel(channel, io, { ...options, presence: true });
+      try {
+        await waitForRole(opened, role, wait_ms, until);
+        return opened;
+      } catch (error) {
+        await opened.close();
+        throw error;
+      }
+    } catch (error) {
+      if (!noBroker(error)) throw error;
+      if (performance.now() >= until) throw tooLate(channel, role, wait_ms);
+    }
+    await new Promise((resolve) => setTimeout(resolve, BROKER_POLL_MS));
+  }
+}
+
+async function waitForRole(channel: Channel, role: AwaitedRole, wait_ms: number, until: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = timeout_ms === Infinity ? undefined : setTimeout(() => {
-    reject(new Failure(EXIT.TIMEOUT, `channel ${channel.name} has no ${role}er after ${timeout_ms} ms`));
-  }, timeout_ms);
-  using _presence = channel.presence((presence: Presence) => {
-    if (presence.event !== "leave" && presence.client !== channel.client && presence[role]) resolve();
+  const timer = wait_ms === Infinity
+    ? undefined
+    : setTimeout(() => reject(tooLate(channel.name, role, wait_ms)), until - performance.now());
+  using _presence = channel.presence(({ event, client, listen, handle }) => {
+    if (event !== "leave" && client !== channel.client && (role === "listener" ? listen : handle)) resolve();
   });
   channel.closed.then((error) => reject(error ?? new IpcError("SHUTDOWN", "the channel was closed")));
   try {
@@ -79,6 +114,10 @@ export async function waitForRole(channel: Channel, role: "listen" | "handle", t
   } finally {
     clearTimeout(timer);
   }
+}
+
+function tooLate(channel: string, role: AwaitedRole, wait_ms: number): Failure {
+  return new Failure(EXIT.TIMEOUT, `channel ${channel} has no ${role} after ${wait_ms} ms`);
 }
 
 /** The client id that a `--to` means: the id itself, or the only client of that name on the channel. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { takeGlobalOptions, withVariables } from "./broker_options.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output, WriteError } from "./io.ts";
 import { notice, writeNotice } from "./notice.ts";
@@ -10,17 +11,22 @@ import type { Verb } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 
 /**
- * Runs the verb that the arguments name.
+ * Runs the verb that the arguments name, with the options that stand before it.
  *
- * @param argv The arguments, without the program's name.
- * @param io Where it reads, writes and hears signals.
+ * @param all The arguments, without the program's name.
+ * @param surroundings Where it reads, writes and hears signals.
  * @returns The exit code.
  */
-export async function dispatch(argv: readonly string[], io: Io): Promise<number> {
+export async function dispatch(all: readonly string[], surroundings: Io): Promise<number> {
+  const { argv, values, incomplete } = takeGlobalOptions(all), io = withVariables(surroundings, values);
   try {
+    if (incomplete !== undefined) return await mistake(`option '${incomplete} <value>' argument missing`, io);
     const name = argv[0] === "--version" || argv[0] === "-V" ? "version" : argv[0];
     const entry = VERBS.find((entry) => entry.name === name);
     if (entry === undefined) return await overview(argv, io);
+    if (entry.local && values.size > 0) {
+      return await mistake(`${entry.name} is about this machine and cannot be asked of a broker elsewhere`, io);
+    }
     const { verb } = await entry.load();
     return await parseAndRun(verb, argv.slice(1), io);
   } catch (error) {
@@ -38,6 +44,12 @@ async function parseAndRun<Options>(verb: Verb<Options>, argv: readonly string[]
   return await verb.run(options, io);
 }
 
+/** The arguments before the verb are wrong. */
+async function mistake(message: string, io: Io): Promise<number> {
+  const { UsageError } = await import("./verb.ts");
+  return await explain(new UsageError(message, 'Usage: ipc [options] <verb> [arguments]\nTry "ipc --help".'), io);
+}
+
 /** What is no verb: `--help`, `help [verb]`, nothing at all, or a mistake. */
 async function overview(argv: readonly string[], io: Io): Promise<number> {
   if (argv[0] === "help" && argv[1] !== undefined) {
@@ -49,9 +61,12 @@ async function overview(argv: readonly string[], io: Io): Promise<number> {
     'ipc send deploys "v1.4 is live"',
     "ipc handle wc -- wc -w             # answers requests by running a command",
     "ipc request wc < README.md",
-  ]).name("ipc").usage("<verb> [arguments]").helpCommand("help [verb]", "print the help of a verb");
+  ]).name("ipc").usage("[options] <verb> [arguments]").helpCommand("help [verb]", "print the help of a verb");
   program.commandsGroup("Verbs:");
   program.option("-V, --version", "print the version");
+  program.option("--connect <url>", "a broker elsewhere, tcp://host:port or tls://host:port (IPC_CONNECT)");
+  program.option("--ca <file>", "certificate of the authority that signed its certificate (IPC_CA)");
+  program.option("--token-file <file>", "holds the token that it asks for (IPC_TOKEN_FILE)");
   for (const { name, summary } of VERBS) program.command(name).summary(summary).helpOption(false);
   try {
     if (argv.length > 0) parseArguments(program, argv[0] === "help" ? ["--help"] : argv);

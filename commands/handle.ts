@@ -142,6 +142,7 @@ async function answerWith(
   } finally {
     clearTimeout(timer);
   }
+  if (stopping.aborted) throw new IpcError("HANDLER_GONE", "the handler was stopped");
   if (limit.signal.aborted) {
     throw new IpcError("TIMEOUT", `${command[0]} ran longer than ${timeout_ms} ms and was ended`);
   }

@@ -8,11 +8,14 @@
  * @module
  */
 import { type Channel, type GapNotice, IpcError, type Notice, type Presence } from "../client/mod.ts";
+import { formatDuration } from "../config/units.ts";
 import { isGlob } from "../protocol/channel_name.ts";
+import { FLAGS } from "../protocol/frame.ts";
 import type { StructuredCodec } from "../protocol/payload.ts";
 import { ClientNames } from "./client_names.ts";
 import { askBroker, openChannel, type OpenOptions } from "./connection.ts";
-import type { EventContext } from "./event_format.ts";
+import { type EventContext, sequenceOf } from "./event_format.ts";
+import { eachFrame } from "./event_frames.ts";
 import { EventCommands } from "./event_commands.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import { ChannelGlobs } from "./channel_globs.ts";
@@ -55,7 +58,7 @@ export class Listening implements AsyncDisposable {
   async run(): Promise<number> {
     const { channels, timeout_ms, idle_ms, ready_fd } = this.#options;
     this.#end.promise.catch(() => {});
-    this.#after(timeout_ms, () => this.#finish(EXIT.TIMEOUT));
+    this.#after(timeout_ms, () => this.#timeOut(`after ${formatDuration(timeout_ms)}`));
     this.#signals?.ended.then((code) => this.#finish(code));
     if (this.#commands === undefined && !this.#io.stdout.is_terminal) {
       this.#io.stdoutClosed().then(() => this.#finish(EXIT.BROKEN_PIPE));
@@ -112,10 +115,25 @@ export class Listening implements AsyncDisposable {
     const take: Take = this.#commands === undefined
       ? (frames, context) => this.#print(frames, context)
       : (frames, context) => this.#commands!.push(frames, () => this.#claim(1), context);
-    channel.listenRuns((frames, gap) =>
-      gap === undefined ? this.#guard(() => take(frames, context)) : this.#gap(name, gap)
-    );
+    let begun = more.resume === undefined;
+    channel.listenRuns((frames, gap) => {
+      if (gap !== undefined) return this.#gap(name, gap);
+      begun ||= this.#begin(channel, frames);
+      return this.#guard(() => take(frames, context));
+    });
     channel.closed.then((error) => this.#closed(name, error));
+  }
+
+  /** Tells of what a channel that was opened late had already forgotten. @returns Whether its beginning was seen. */
+  #begin(channel: Channel, frames: Uint8Array<ArrayBuffer>): boolean {
+    for (const frame of eachFrame(frames)) {
+      const seq = sequenceOf(frame);
+      if (seq === 0 || (frame.flags & FLAGS.RETAIN) !== 0) continue;
+      const missed: GapNotice = { type: "gap", from: 1, to: seq - 1, reason: "history", epoch: channel.epoch };
+      if (seq > 1) this.#gap(channel.name, missed);
+      return true;
+    }
+    return false;
   }
 
   async #openGlobs(globs: readonly string[]): Promise<void> {
@@ -204,7 +222,15 @@ export class Listening implements AsyncDisposable {
     if (idle_ms === Infinity || this.#ended) return;
     const left = this.#last_event_ms + idle_ms - performance.now();
     if (left > 0) this.#after(left, () => this.#watchIdle(idle_ms));
-    else this.#finish(this.#options.count === Infinity ? EXIT.OK : EXIT.TIMEOUT);
+    else if (this.#options.count === Infinity) this.#finish(EXIT.OK);
+    else this.#timeOut(`and then none for ${formatDuration(idle_ms)}`);
+  }
+
+  #timeOut(when: string): void {
+    const { count } = this.#options;
+    this.#fail(
+      new Failure(EXIT.TIMEOUT, `${this.#count}${count === Infinity ? "" : ` of ${count}`} events came ${when}`),
+    );
   }
 
   #after(duration_ms: number, then: () => void): void {

@@ -7,6 +7,7 @@ import { type Channel, connect } from "../client/mod.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
+import { brokerOptions } from "./broker_options.ts";
 import { settingsOf } from "./settings.ts";
 import { argumentParser, countArgument, durationArgument, parseArguments, type Verb } from "./verb.ts";
 
@@ -42,9 +43,8 @@ export function parsePing(argv: readonly string[]): PingOptions {
 }
 
 export async function runPing(options: PingOptions, io: Io): Promise<number> {
-  const { socket_dir } = await settingsOf(io);
   await using channel = await connect(options.channel, {
-    socket_dir,
+    ...brokerOptions(io, await settingsOf(io)),
     name: "ipc ping",
     open: false,
     reconnect: false,

@@ -9,7 +9,7 @@
 import { type Channel, ENCODINGS, type Reply } from "../client/mod.ts";
 import { type Encoding, FLAGS } from "../protocol/frame.ts";
 import { decodePayload } from "../protocol/payload.ts";
-import { openChannel, waitForRole } from "./connection.ts";
+import { openAwaited } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
@@ -78,13 +78,11 @@ export function parseRequest(argv: readonly string[]): RequestOptions {
 }
 
 export async function runRequest(options: RequestOptions, io: Io): Promise<number> {
-  await using channel = await openChannel(options.channel, io, {
+  await using channel = await openAwaited(options.channel, "handler", options.wait_ms, io, {
     name: options.name,
     reconnect: false,
-    presence: options.wait_ms !== undefined,
     onnotice: () => {},
   });
-  if (options.wait_ms !== undefined) await waitForRole(channel, "handle", options.wait_ms);
   const { message_bytes_max } = channel;
   let status: number = EXIT.OK;
   await messageFrames(options, { ...NO_ENVELOPE, message_bytes_max }, io, async (frames) => {

@@ -10,7 +10,7 @@
 import type { Acknowledgement, Channel, IpcError, Notice } from "../client/mod.ts";
 import { type Encoding, FLAGS } from "../protocol/frame.ts";
 import { decodePayload } from "../protocol/payload.ts";
-import { clientNamed, openChannel, waitForRole } from "./connection.ts";
+import { clientNamed, openAwaited } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
@@ -60,16 +60,14 @@ export function parseSend(argv: readonly string[]): SendOptions {
 export async function runSend(options: SendOptions, io: Io): Promise<number> {
   const headers = headersBlock(options.headers);
   let refused: IpcError | undefined;
-  await using channel = await openChannel(options.channel, io, {
+  await using channel = await openAwaited(options.channel, "listener", options.wait_ms, io, {
     name: options.name,
     echo: false,
     reconnect: false,
-    presence: options.wait_ms !== undefined,
     onnotice: (notice: Notice) => {
       if (notice.type === "error") refused ??= notice.error;
     },
   });
-  if (options.wait_ms !== undefined) await waitForRole(channel, "listen", options.wait_ms);
   const target = options.to === undefined ? 0 : await clientNamed(options.to, channel);
   const { message_bytes_max } = channel;
   const few = await sendAll(options, { headers, target, retain: options.retain, message_bytes_max }, channel, io);

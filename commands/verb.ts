@@ -139,7 +139,7 @@ export function splitCommand(argv: readonly string[]): { own: readonly string[];
 
 /** The option `--wait[=DURATION]`. Its value must be attached, so that `--wait CHANNEL` waits for as long as it takes. */
 export function waitOption(what: string): Option<"--wait <duration>", undefined, undefined, number> {
-  const option = new Option("--wait <duration>", `wait ${what} first, for this long or for ever`)
+  const option = new Option("--wait <duration>", `wait ${what} first (and for a broker), for this long or for ever`)
     .argParser(durationArgument);
   option.flags = "--wait[=DURATION]";
   return option;

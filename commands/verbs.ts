@@ -12,6 +12,8 @@ export interface VerbEntry {
   name: string;
   /** What it does, in one line. */
   summary: string;
+  /** It is about this machine: a broker elsewhere cannot be meant. */
+  local?: true;
   /** Loads its module. */
   load(): Promise<{ verb: Verb<unknown> }>;
 }
@@ -33,8 +35,14 @@ export const VERBS: readonly VerbEntry[] = [
   {
     name: "daemon",
     summary: "run, start, stop, restart, inspect or reload the broker",
+    local: true,
     load: () => import("./daemon.ts"),
   },
-  { name: "sockname", summary: "print the path of a channel's socket", load: () => import("./sockname.ts") },
+  {
+    name: "sockname",
+    summary: "print the path of a channel's socket",
+    local: true,
+    load: () => import("./sockname.ts"),
+  },
   { name: "version", summary: "print the version", load: () => import("./version.ts") },
 ];

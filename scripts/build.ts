@@ -5,7 +5,7 @@
  * it runs the first line, and each costs it a quarter of a millisecond. So the verbs, which are small, stand together in
  * `cli.js` instead of in a file each, and the names of the chunks that may be needed later are hidden from Deno.
  *
- *     deno run -A scripts/build.ts
+ *     deno run -A scripts/build.ts [DIRECTORY]
  *
  * @module
  */
@@ -111,6 +111,7 @@ async function removeIfThere(path: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { version, commit } = await buildProgram();
-  console.log(`dist/cli.js: ipc ${version} (${commit})`);
+  const [directory = DIST] = Deno.args;
+  const { version, commit } = await buildProgram(directory);
+  console.log(`${directory}/cli.js: ipc ${version} (${commit})`);
 }

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { CliSandbox } from "./sandbox.ts";
+
+/** Every line is run with a pipe and with a terminal as its standard output; both must end alike. */
+async function bothWays(cli: CliSandbox, line: string, code: number, said: RegExp): Promise<void> {
+  const piped = await cli.sh(line);
+  assert.equal(piped.code, code, `${line}: ${piped.stderr}`);
+  assert.match(piped.stderr, said, line);
+  if (code !== 0) assert.match(piped.stderr, /^ipc: /m, line);
+  const shown = await cli.terminal(line);
+  assert.equal(shown.code, code, `${line}, on a terminal: ${shown.stdout}`);
+  assert.match(shown.stdout, said, `${line}, on a terminal`);
+}
+
+Deno.test("ipc leaves with the documented codes while no broker runs", async () => {
+  await using cli = new CliSandbox();
+  for (
+    const [line, code, said] of [
+      ["ipc version", 0, /^/],
+      ["ipc --help", 0, /^/],
+      ["ipc sockname x", 0, /^/],
+      ["ipc", 64, /a verb is missing/],
+      ["ipc snd x", 64, /Did you mean send/],
+      ["ipc send", 64, /missing required argument/],
+      ["ipc listen x -F %q", 64, /%q/],
+      ["ipc send x y", 69, /no broker is running/],
+      ["ipc request x y", 69, /no broker is running/],
+      ["ipc listen --no-autostart x", 69, /no broker is running/],
+      ["ipc handle --no-autostart x -- cat", 69, /no broker is running/],
+      ["ipc channels", 69, /no broker is running/],
+      ["ipc ping", 69, /no broker is running/],
+      ["ipc daemon status", 69, /no broker is running/],
+      ["ipc daemon stop", 0, /no broker is running/],
+      ["IPC_QUEUE=soon ipc send x y", 78, /IPC_QUEUE/],
+      ["IPC_CONFIG=/no/such/file ipc send x y", 78, /\/no\/such\/file/],
+      ["ipc handle x -- no-such-command", 127, /no-such-command/],
+      ["ipc listen x -- no-such-command", 127, /no-such-command/],
+      ["ipc handle x -- /etc/passwd", 126, /\/etc\/passwd/],
+    ] as const
+  ) await bothWays(cli, line, code, said);
+});
+
+Deno.test("ipc leaves with the documented codes while a broker runs", async () => {
+  await using cli = new CliSandbox();
+  assert.equal((await cli.sh("ipc daemon start")).code, 0);
+  cli.start("ipc handle echo -- cat");
+  cli.start("ipc handle three -- sh -c 'echo out; echo err >&2; exit 3'");
+  cli.start("ipc handle killed -- sh -c 'kill -KILL $$'");
+  cli.start("ipc handle slow -- sleep 1000");
+  cli.start("ipc handle limited --timeout 100ms -- sleep 1000");
+  cli.start("ipc handle large -- head -c 20000000 /dev/zero");
+  for (
+    const [line, code, said] of [
+      ["ipc send x hello", 0, /^/],
+      ["ipc send --expect 1 x hello", 1, /fewer than 1 listener/],
+      ["ipc send bad/name hello", 64, /not a channel name/],
+      ["ipc send --json x '{'", 65, /not JSON/],
+      ["ipc send -f /no/such/file x", 65, /\/no\/such\/file/],
+      ["ipc send x < .", 65, /standard input/],
+      ["head -c 16777217 /dev/zero | ipc send x", 65, /too long, limit is 16777216/],
+      ["printf '\\377' | ipc send --text x", 65, /not valid UTF-8/],
+      ["ipc send --to 4000000 x hello", 69, /4000000/],
+      ["ipc send --to nobody x hello", 69, /nobody/],
+      ["ipc inspect nosuch", 69, /nosuch/],
+      ["ipc request nosuch hello", 69, /nosuch/],
+      ["ipc send --wait=100ms nosuch hello", 124, /no listener/],
+      ["ipc request --wait=100ms nosuch hello", 124, /no handler/],
+      ["ipc listen -t 100ms x", 124, /^/],
+      ["ipc listen --idle 100ms x", 0, /^/],
+      ["ipc listen --idle 100ms -n 1 x", 124, /^/],
+      ["ipc request --wait=20s echo hello", 0, /^/],
+      ["ipc request --wait=20s three hello", 3, /err/],
+      ["ipc request --wait=20s --no-remote-status three hello", 0, /err/],
+      ["ipc request --wait=20s killed hello", 137, /^/],
+      ["ipc request --wait=20s -t 100ms slow hello", 124, /deadline/],
+      ["ipc request --wait=20s limited hello", 124, /ran longer than 100 ms/],
+      ["ipc request --wait=20s large hello", 65, /too long/],
+    ] as const
+  ) {
+    if (code === 3 || code === 137) {
+      // It is the handler that says something here, or nobody.
+      assert.equal((await cli.sh(line)).code, code, line);
+      assert.equal((await cli.terminal(line)).code, code, line);
+    } else await bothWays(cli, line, code, said);
+  }
+});
+
+Deno.test("ipc leaves with 76 where something else than a broker answers", async () => {
+  await using cli = new CliSandbox();
+  const path = `${cli.socket_dir}/.deno.x.socket`;
+  using listener = Deno.listen({ transport: "unix", path });
+  const serving = (async () => {
+    for (let served = 0; served < 2; served++) {
+      using conn = await listener.accept();
+      await conn.write(new Uint8Array(64).fill(0x41));
+      await conn.read(new Uint8Array(1000));
+    }
+  })();
+  await bothWays(cli, "ipc send x hello", 76, /./);
+  await serving;
+});
+
+Deno.test("ipc leaves with 77 where the socket is not a broker's, and leaves it alone", async () => {
+  await using cli = new CliSandbox();
+  const path = `${cli.socket_dir}/.deno.x.socket`;
+  Deno.writeTextFileSync(path, "somebody's file");
+  await bothWays(cli, "ipc send x hello", 77, /not a socket/);
+  assert.equal(Deno.readTextFileSync(path), "somebody's file");
+});
+
+Deno.test("ipc leaves with 75 when a handler has no room for more", async () => {
+  await using cli = new CliSandbox({ IPC_QUEUE: "4KiB" });
+  await cli.sh("ipc daemon start");
+  const handler = cli.start("ipc handle x -- cat");
+  assert.equal((await cli.sh("ipc request --wait=20s x hello")).code, 0);
+  handler.signal("SIGSTOP");
+  // The first fills the handler's socket and queue; the others find no room.
+  cli.start("sh -c 'head -c 4000000 /dev/zero | ipc request -t 60s x'");
+  let outcome = { code: 0, stderr: "" };
+  for (let tries = 0; tries < 50 && outcome.code !== 75; tries++) {
+    outcome = await cli.sh("head -c 100000 /dev/zero | ipc request -t 200ms x");
+  }
+  assert.equal(outcome.code, 75, outcome.stderr);
+  handler.signal("SIGCONT");
+});
+
+Deno.test("ipc listen --strict leaves with 1 when events were missed", async () => {
+  await using cli = new CliSandbox();
+  await cli.sh("ipc daemon start");
+  const listener = await cli.listen("--strict x");
+  assert.equal((await cli.sh("ipc send x one")).code, 0);
+  for (const pid of await cli.brokers()) Deno.kill(pid, "SIGKILL");
+  await cli.sh("ipc daemon start");
+  assert.equal(await listener.exit(), 1);
+  assert.match(listener.stderr, /ipc: x: missed events/);
+});
