@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { control } from "../../../client/mod.ts";
+import { connect } from "../../../client/mod.ts";
 import { RUN_FLAGS, VERB_PERMISSIONS } from "../../../commands/permissions.ts";
 import { buildProgram } from "../../build.ts";
 import { launcher } from "../../install.ts";
@@ -62,6 +62,8 @@ class IpcProcess extends BrokerProcess implements IpcBroker {
   }
 
   override async open(...channels: string[]): Promise<void> {
-    for (const channel of channels) await control("open", { channel }, { socket_dir: this.socket_dir });
+    // On one connection, so that a thousand channels are not a thousand visitors too.
+    await using ipcd = await connect("ipcd", { socket_dir: this.socket_dir });
+    for (const channel of channels) await ipcd.invoke({ method: "open", params: { channel } });
   }
 }
