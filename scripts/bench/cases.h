@@ -84,6 +84,9 @@ static void throughput(int pairs) {
     }
   }
   last_ns = now_ns();
+  for (int i = 0; i < listeners; i++) {
+    if (connections[i].received > connections[i].expected) fail("listener %d was given more than was sent", i);
+  }
   report(each * publishers * (pairs ? 1 : listeners), each * publishers, NULL, 0);
 }
 

@@ -171,6 +171,13 @@ static void check_sequence(struct connection *c, const uint8_t *at, uint64_t beh
   }
 }
 
+/* With --check: whether the payload of a message that is all there came as it was sent, behind the 4 bytes of its index. */
+static void check_payload(const struct connection *c, const uint8_t *at) {
+  static uint8_t sent[1 << 20];
+  if (!sent[0]) memset(sent, 'x', sizeof sent);
+  if (memcmp(at + c->unit.payload + 4, sent, run.size - 4)) fail("listener %d: a payload is not what was sent", c->index);
+}
+
 static int begins(const struct connection *c, const uint8_t *at) {
   return memcmp(at, c->unit.prefix, c->unit.prefix_bytes) == 0;
 }
@@ -201,6 +208,7 @@ static void take(struct connection *c, const uint8_t *at, size_t got) {
       }
       if (sequenced) c->sequence++;
       if (on_message) on_message(c, at);
+      if (run.check && c->role == LISTENER && whole > 0) check_payload(c, at);
       c->need = unit->unit, c->counts = 1;
       continue;
     }

@@ -19,7 +19,7 @@
  * The last two say so in one line and hold their connections until standard input ends.
  *
  * --size BYTES of a payload; --channel NAME (pairs append 0, 1, ...); --window N: publishers are at most N messages ahead
- * of the slowest listener, for brokers that drop; --check: look at each message instead of two per read.
+ * of the slowest listener, for brokers that drop; --check: look at each message and its payload, not at two a read.
  *
  * What arrives is not parsed: the units of a run have one size, so the driver looks at where the first and the last whole
  * one of a read should begin, and at their sequence numbers if the protocol has them. Anything unexpected ends the run. */

@@ -38,8 +38,13 @@ export interface Driver {
   readonly fallback: boolean;
   /** Whether it knows a load. */
   can(load: Load): boolean;
-  /** Runs it to its end. @throws {Error} If anything did not arrive. */
-  run(broker: Broker, load: Load, core?: number): Promise<DriverResult>;
+  /**
+   * Runs it to its end.
+   *
+   * @param options `core` is the one that it may run on; `check` looks at every message, which takes time.
+   * @throws {Error} If anything did not arrive.
+   */
+  run(broker: Broker, load: Load, options?: { core?: number | undefined; check?: boolean }): Promise<DriverResult>;
   /** Starts a load that holds its connections; its first line has come. It is ended by `finish` or `stop`. */
   hold(broker: Broker, load: Load): Promise<Started>;
 }
@@ -82,9 +87,15 @@ class ProcessDriver implements Driver {
     return !this.fallback || DENO_DRIVER_CASES.has(kind);
   }
 
-  async run(broker: Broker, load: Load, core?: number): Promise<DriverResult> {
+  async run(
+    broker: Broker,
+    load: Load,
+    { core, check = false }: { core?: number | undefined; check?: boolean } = {},
+  ): Promise<DriverResult> {
+    const args = this.#arguments(broker, load);
+    if (check && !this.fallback) args.push("--check");
     const before = broker.pid === undefined ? undefined : await cpuSeconds(broker.pid);
-    const line = await this.#workshop.run(this.#program, { args: this.#arguments(broker, load), core });
+    const line = await this.#workshop.run(this.#program, { args, core });
     const result = JSON.parse(line) as DriverResult;
     if (before !== undefined) result.broker_cpu_s = (await cpuSeconds(broker.pid!))! - before;
     return result;

@@ -136,21 +136,21 @@ function entries({ name, load, one_core, without = [] }: BrokerCase, bench: Benc
 async function open(peer: Peer, load: Load, bench: Bench, core: number | undefined): Promise<Contestant> {
   await using stack = new AsyncDisposableStack();
   const broker = stack.use(await peer.start(bench.workshop, { core }));
-  const run = async (count: number) => {
+  const run = async (count: number, check: boolean) => {
     await broker.open(...channels(load));
-    return await bench.driver.run(broker, { kind: load.kind, options: { ...load.options, count } }, core);
+    return await bench.driver.run(broker, { kind: load.kind, options: { ...load.options, count } }, { core, check });
   };
   const wanted_s = (bench.quick ? QUICK_RUN_MS : RUN_MS) / 1000, least = 2 * (load.options.publishers ?? 1) * 10;
   let count = firstCount(load);
   for (let seconds = 0; seconds < wanted_s / 3;) {
-    const result = await run(count);
+    const result = await run(count, true);
     seconds = Math.max(result.seconds, 1e-4);
     // The first run's rate says little about the tenth's: at most ten times as many as in the run before.
     count = Math.max(least, Math.round(result.events * Math.min(10, wanted_s / seconds)));
   }
   const kept = stack.move();
   return {
-    run: async () => sampleOf(await run(count)),
+    run: async () => sampleOf(await run(count, false)),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
