@@ -61,8 +61,10 @@ async function overview(argv: readonly string[], io: Io): Promise<number> {
     'ipc send deploys "v1.4 is live"',
     "ipc handle wc -- wc -w             # answers requests by running a command",
     "ipc request wc < README.md",
-  ]).name("ipc").usage("[options] <verb> [arguments]").helpCommand("help [verb]", "print the help of a verb");
-  program.commandsGroup("Verbs:");
+  ]).name("ipc").usage("[options] <verb> [arguments]").commandsGroup("Verbs:").helpCommand(
+    "help [verb]",
+    "print the help of a verb",
+  );
   program.option("-V, --version", "print the version");
   program.option("--connect <url>", "a broker elsewhere, tcp://host:port or tls://host:port (IPC_CONNECT)");
   program.option("--ca <file>", "certificate of the authority that signed its certificate (IPC_CA)");

