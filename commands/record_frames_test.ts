@@ -55,7 +55,11 @@ Deno.test("RecordFrames makes a message of each line, the last without its line 
       ["\n\na\n\n", ["", "", "a", ""]],
       ["a\r\nb\r\n", ["a\r", "b\r"]],
       ["nul\0inside\n", ["nul\0inside"]],
-      [`${"x".repeat(63)}\n${"y".repeat(64)}\n${"z".repeat(65)}\n`, ["x".repeat(63), "y".repeat(64), "z".repeat(65)]],
+      [`${"x".repeat(127)}\n${"y".repeat(128)}\n${"z".repeat(129)}\n`, [
+        "x".repeat(127),
+        "y".repeat(128),
+        "z".repeat(129),
+      ]],
     ] as const
   ) assert.deepEqual(texts(await framed([bytes(input)])), expected, JSON.stringify(input));
 });
