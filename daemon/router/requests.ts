@@ -156,13 +156,18 @@ export class Requests {
       this.#cancelHandlers(open);
       this.#close(open);
     }
+    this.desert(client);
+    this.drained(client);
+  }
+
+  /** A handler can answer nothing any more, though it may still be there for the replies to what it has asked itself. */
+  desert(client: Client<Peer>): void {
     for (const open of client.serving) {
       const error = new IpcError("HANDLER_GONE", `handler ${client.id} left before it answered`);
       if (open.all) open.requester.peer.pushFrames(replyFrame(open.id, error, FLAGS.MORE));
       else open.requester.peer.pushFrames(replyFrame(open.id, error));
       this.#finish(open, client);
     }
-    this.drained(client);
   }
 
   /** The request that a handler's REPLY answers, if that handler holds it. */

@@ -179,6 +179,20 @@ Deno.test("Requests: a handler that gives up the role still answers what it hold
   assert.deepEqual(await asker.told(), ["reply 2 from 0 NO_HANDLER", "reply 1 from 1 still"]);
 });
 
+Deno.test("Requests.desert() fails what a handler holds, its own requests to itself among them; what it asked goes on", async () => {
+  const test = new TestRouter(), other = test.join({ handle: true }), handler = test.join({ handle: true });
+  const asker = test.join();
+  for (const id of [1, 2]) asker.request(id);
+  for (const id of [1, 2]) handler.request(id);
+  assert.equal(handler.client.serving.size, 2);
+  test.router.requests.desert(handler.client);
+  assert.deepEqual(await asker.told(), ["reply 2 from 0 HANDLER_GONE"]);
+  assert.equal(handler.client.serving.size, 0);
+  assert.deepEqual((await handler.told()).filter((line) => line.startsWith("reply")), ["reply 2 from 0 HANDLER_GONE"]);
+  other.reply(handler, 1, "so");
+  assert.deepEqual(await handler.told(), [`reply 1 from ${other.id} so`]);
+});
+
 Deno.test("Requests: a requester that leaves turns its requests into CANCEL", async () => {
   const test = new TestRouter(), handler = test.join({ handle: true }), asker = test.join();
   asker.request(1), asker.request(2);
