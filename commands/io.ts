@@ -41,6 +41,8 @@ export interface Io {
   env(name: string): string | undefined;
   /** Calls back for each such signal instead of ending the process. @returns What takes the listener away again. */
   onSignal(signal: EndingSignal, callback: () => void): () => void;
+  /** Standard output, for whoever writes a lot. */
+  bulkOutput(): Promise<Output>;
   /** Resolves when the reader of standard output has gone, as far as the system can tell. Ask for it once. */
   stdoutClosed(): Promise<void>;
 }
@@ -80,6 +82,7 @@ export function processIo(): ProcessIo {
       Deno.addSignalListener(signal, listener);
       return () => Deno.removeSignalListener(signal, listener);
     },
+    bulkOutput: async () => (await import("./libc.ts")).bulkOutput(io.stdout),
     stdoutClosed: async () => (await import("./libc.ts")).stdoutClosed(),
   };
   return io;

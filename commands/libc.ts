@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BrokenPipe, type Output } from "./io.ts";
 
 const LIBRARIES: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   linux: ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`],
@@ -11,13 +12,21 @@ const LIBRARIES: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
 };
 
 const SYMBOLS = {
-  poll: { parameters: ["buffer", "usize", "i32"], result: "i32", nonblocking: true },
+  poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
+  /** The same in a thread of Deno's. */
+  pollAside: { name: "poll", parameters: ["buffer", "usize", "i32"], result: "i32", nonblocking: true },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
 } as const;
 
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+const STDOUT = 1;
+/** Of poll(2). */
+const POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;
+
 /** @returns `undefined` if it may not be called or is not found. */
-function openLibrary(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined {
+function openLibrary(): Library | undefined {
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   for (const library of LIBRARIES[Deno.build.os] ?? []) {
     try {
@@ -36,11 +45,10 @@ function openLibrary(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefin
 export async function stdoutClosed(): Promise<void> {
   const library = openLibrary();
   if (library === undefined) return new Promise(() => {});
-  // struct pollfd { int fd; short events; short revents; }: no events asked for, so only an error or hang-up ends it.
-  const descriptor = new Uint8Array(8);
-  descriptor[0] = 1;
+  // No events asked for, so only an error or hang-up ends it.
+  const descriptor = pollDescriptor(STDOUT, 0);
   for (;;) {
-    if (await library.poll(descriptor, 1n, -1) > 0) return;
+    if (await library.pollAside(descriptor, 1n, -1) > 0) return;
     // Interrupted. Deno does not say by what, so go easy on the processor should it last.
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
@@ -58,4 +66,45 @@ export function writeDescriptor(descriptor: number, text: string): boolean {
   if (library.write(descriptor, bytes, BigInt(bytes.length)) !== BigInt(bytes.length)) return false;
   if (descriptor > 2) library.close(descriptor);
   return true;
+}
+
+/** `struct pollfd { int fd; short events; short revents; }`. */
+function pollDescriptor(descriptor: number, events: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new Int32Array([descriptor, events]).buffer);
+}
+
+/** How long to wait at a time for a descriptor to take more. */
+const POLL_MS = 1_000;
+
+/**
+ * Standard output for a lot of data. `Deno.stdout` gathers what stands behind the last line feed, and where the
+ * descriptor does not block (somebody that shares it may have made it so) it reports an error after having taken a part
+ * that cannot be told from the rest. write(2) says how much it took.
+ *
+ * @param otherwise What to write to if there is no such call, and to learn what is wrong from.
+ */
+export function bulkOutput(otherwise: Output): Output {
+  const library = openLibrary();
+  if (library === undefined) return otherwise;
+  return {
+    is_terminal: otherwise.is_terminal,
+    write: (data) => writeAll(library, typeof data === "string" ? new TextEncoder().encode(data) : data, otherwise),
+  };
+}
+
+function writeAll(library: Library, bytes: Uint8Array, otherwise: Output): void {
+  let rest = bytes, failures = 0;
+  while (rest.length > 0) {
+    const taken = Number(library.write(STDOUT, rest as Uint8Array<ArrayBuffer>, BigInt(rest.length)));
+    if (taken >= 0) {
+      rest = rest.subarray(taken);
+      failures = 0;
+      continue;
+    }
+    const descriptor = pollDescriptor(STDOUT, POLLOUT);
+    const ready = library.poll(descriptor, 1n, POLL_MS) > 0 ? descriptor[6]! : 0;
+    if ((ready & (POLLERR | POLLHUP | POLLNVAL)) !== 0) throw new BrokenPipe("the reader of the output has gone");
+    // It would take some now and yet took none: not for lack of room. Deno's own call says why.
+    if ((ready & POLLOUT) !== 0 && ++failures > 1) return otherwise.write(rest);
+  }
 }

@@ -19,7 +19,7 @@ import { eachFrame } from "./event_frames.ts";
 import { EventCommands } from "./event_commands.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import { ChannelGlobs } from "./channel_globs.ts";
-import type { Io } from "./io.ts";
+import type { Io, Output } from "./io.ts";
 import type { ListenOptions } from "./listen.ts";
 import { describeGap, notice, noticesOf, printable } from "./notice.ts";
 import { loadStructuredCodec, StructuredNeeded } from "./payload_text.ts";
@@ -35,6 +35,7 @@ const BEFORE_ANY = { epoch: "-", seq: 0 };
 export class Listening implements AsyncDisposable {
   readonly #options: ListenOptions;
   readonly #io: Io;
+  #output: Output;
   readonly #channels = new Map<string, Channel>();
   readonly #end = Promise.withResolvers<number>();
   readonly #commands: EventCommands | undefined;
@@ -49,6 +50,7 @@ export class Listening implements AsyncDisposable {
   constructor(options: ListenOptions, io: Io) {
     this.#options = options;
     this.#io = io;
+    this.#output = io.stdout;
     if (options.command.length === 0) return;
     this.#signals = endingSignals(io);
     this.#commands = new EventCommands(options.command, options.jobs, io, (error) => this.#fail(error));
@@ -60,7 +62,8 @@ export class Listening implements AsyncDisposable {
     this.#end.promise.catch(() => {});
     this.#after(timeout_ms, () => this.#timeOut(`after ${formatDuration(timeout_ms)}`));
     this.#signals?.ended.then((code) => this.#finish(code));
-    if (this.#commands === undefined && !this.#io.stdout.is_terminal) {
+    this.#output = await this.#io.bulkOutput();
+    if (this.#commands === undefined && !this.#output.is_terminal) {
       this.#io.stdoutClosed().then(() => this.#finish(EXIT.BROKEN_PIPE));
     }
     const setUp = async (): Promise<void> => {
@@ -169,7 +172,7 @@ export class Listening implements AsyncDisposable {
   #print(frames: Uint8Array<ArrayBuffer>, context: EventContext): void | Promise<void> {
     try {
       const { bytes, count } = this.#options.format(frames, this.#options.count - this.#count, context);
-      this.#io.stdout.write(bytes);
+      this.#output.write(bytes);
       this.#claim(count);
     } catch (error) {
       if (!(error instanceof StructuredNeeded)) throw error;
@@ -193,7 +196,7 @@ export class Listening implements AsyncDisposable {
     if (this.#ended || gap.epoch === BEFORE_ANY.epoch) return;
     notice(this.#io.stderr, `${channel}: ${describeGap(gap)}`);
     if (this.#options.json) {
-      this.#guard(() => this.#io.stdout.write(`${JSON.stringify({ channel, ...gap })}\n`));
+      this.#guard(() => this.#output.write(`${JSON.stringify({ channel, ...gap })}\n`));
     }
     if (this.#options.strict) this.#finish(EXIT.NEGATIVE);
   }
@@ -202,7 +205,7 @@ export class Listening implements AsyncDisposable {
     if (this.#ended) return;
     if (this.#options.json) {
       const object = { type: "presence", channel, event, client, name, listen, handle, reason };
-      this.#guard(() => this.#io.stdout.write(`${JSON.stringify(object)}\n`));
+      this.#guard(() => this.#output.write(`${JSON.stringify(object)}\n`));
       return;
     }
     const roles = [listen ? "listens" : "", handle ? "handles" : ""].filter((role) => role !== "").join(" and ");

@@ -46,6 +46,7 @@ export interface MemoryOptions {
 /** Makes surroundings. */
 export function memoryIo(options: MemoryOptions = {}): MemoryIo {
   const listeners = new Map<EndingSignal, Set<() => void>>();
+  const stdout = new MemoryOutput();
   const input = (options.stdin ?? []).map((part) => typeof part === "string" ? new TextEncoder().encode(part) : part);
   return {
     stdin: {
@@ -59,7 +60,7 @@ export function memoryIo(options: MemoryOptions = {}): MemoryIo {
         return Promise.resolve(count);
       },
     },
-    stdout: new MemoryOutput(),
+    stdout,
     stderr: new MemoryOutput(),
     cwd: () => options.cwd ?? "/",
     env: (name) => options.env?.[name],
@@ -68,6 +69,7 @@ export function memoryIo(options: MemoryOptions = {}): MemoryIo {
       listeners.set(signal, all.add(callback));
       return () => all.delete(callback);
     },
+    bulkOutput: () => Promise.resolve(stdout),
     stdoutClosed: () => new Promise(() => {}),
     raise(signal) {
       for (const callback of listeners.get(signal) ?? []) callback();

@@ -32,6 +32,20 @@ Deno.test("ipc send -l and listen carry lines in order, complete, as they are", 
   assert.equal((await cli.sh("echo >> sent; cmp sent got")).code, 0);
 });
 
+Deno.test("ipc listen writes all to a pipe that does not block and is read late", async () => {
+  await using cli = new CliSandbox();
+  const unblocked = "perl -MFcntl=:DEFAULT -e 'fcntl(STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK); exec @ARGV'";
+  Deno.writeTextFileSync(
+    `${cli.directory}/late`,
+    `${unblocked} ipc listen -n 100000 --ready-fd 2 x | { sleep 1; cat; } >got`,
+  );
+  const listener = cli.start("sh late");
+  await listener.says("subscribed");
+  assert.equal((await cli.sh("seq 100000 >sent; ipc send -l x <sent")).code, 0);
+  assert.equal(await listener.exit(), 0);
+  assert.equal((await cli.sh("cmp sent got")).code, 0);
+});
+
 Deno.test("ipc send -l sends each line as it comes", async () => {
   await using cli = new CliSandbox();
   const listener = await cli.listen("x");
