@@ -23,6 +23,18 @@ export interface Link {
 }
 
 /**
+ * What came was no frame. A broker takes whoever is silent at first for a text client that listens, and sends it events
+ * as text: so it goes with a process that was stopped, or had no time, between connecting and HELLO.
+ */
+export class SpokeLate extends IpcError {
+  constructor(place: string, cause: unknown) {
+    super("PROTOCOL", `Cannot connect to ${JSON.stringify(place)}: what answers there does not speak this protocol`, {
+      cause,
+    });
+  }
+}
+
+/**
  * @param address Where the broker is.
  * @param channel The channel.
  * @param hello What to say, beside the channel.
@@ -78,7 +90,7 @@ export function placeOf(address: Address, channel: string): string {
 
 async function readWelcome(conn: Connection, scanner: Scanner, place: string): Promise<Welcome> {
   for (;;) {
-    const type = scanner.next();
+    const type = firstType(scanner, place);
     if (type === FRAME_TYPES.WELCOME) {
       const welcome = decodeWelcome(scanner.frame().payload);
       scanner.advance();
@@ -93,6 +105,14 @@ async function readWelcome(conn: Connection, scanner: Scanner, place: string): P
       throw new IpcError("CHANNEL_RECV", `Cannot connect to ${JSON.stringify(place)}: the broker hung up on HELLO`);
     }
     scanner.filled(got);
+  }
+}
+
+function firstType(scanner: Scanner, place: string): number {
+  try {
+    return scanner.next();
+  } catch (error) {
+    throw new SpokeLate(place, error);
   }
 }
 

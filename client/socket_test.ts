@@ -121,6 +121,31 @@ Deno.test("connect() gives up after its time, when aborted, and when told BYE", 
     for (const conn of accepted) conn.close();
   }));
 
+Deno.test("connect() tries again where it was taken for a text client because it spoke late, but not for ever", async () => {
+  await using broker = await startTestBroker();
+  await control("open", { channel: "a" }, broker);
+  const socket_dir = Deno.makeTempDirSync(), text = new TextEncoder().encode("what a text client is sent\n");
+  using listener = Deno.listen({ transport: "unix", path: socketPath(socket_dir, "a") });
+  for (const [late, reason] of [[2, undefined], [3, "PROTOCOL"]] as const) {
+    const connecting = connect("a", { socket_dir, open: false, reconnect: false });
+    const outcome = connecting.then(() => undefined, (error) => error.reason);
+    for (let tries = 0; tries < late; tries++) {
+      using conn = await listener.accept();
+      await conn.write(text);
+      while (await conn.read(new Uint8Array(1024)).catch(() => null) !== null);
+    }
+    if (reason === undefined) {
+      const conn = await listener.accept();
+      const path = socketPath(broker.socket_dir, "a"), relayed = await Deno.connect({ transport: "unix", path });
+      const ended = [conn.readable.pipeTo(relayed.writable), relayed.readable.pipeTo(conn.writable)];
+      await (await connecting).close();
+      await Promise.allSettled(ended);
+    }
+    assert.equal(await outcome, reason);
+  }
+  Deno.removeSync(socket_dir, { recursive: true });
+});
+
 Deno.test("control() brings the broker's answer, or its error", async () => {
   await using broker = await startTestBroker();
   const { socket_dir } = broker;
