@@ -22,6 +22,9 @@ const NESTING_SHOWN_MAX = 1000;
  * Error its name, message and cause; a RegExp `"/a/g"`; what is inside itself `"[Circular]"`; `undefined` and the rest
  * `null`.
  *
+ * @param characters_max Limit of the line.
+ * @throws {RangeError} If it would be longer.
+ *
  * @example
  * ```ts
  * import { toJsonText } from "./json_view.ts";
@@ -30,8 +33,8 @@ const NESTING_SHOWN_MAX = 1000;
  * if (line !== '{"at":"1970-01-01T00:00:00.000Z","sizes":[1,2]}') throw new Error(line);
  * ```
  */
-export function toJsonText(data: unknown): string {
-  const view = new View();
+export function toJsonText(data: unknown, characters_max = Infinity): string {
+  const view = new View(characters_max);
   view.value(data);
   return view.text;
 }
@@ -41,8 +44,16 @@ class View {
   /** What the value at hand is inside of. */
   readonly #path = new Set<object>();
   readonly #shown = new Set<object>();
+  readonly #characters_max: number;
+
+  constructor(characters_max: number) {
+    this.#characters_max = characters_max;
+  }
 
   value(value: unknown): void {
+    if (this.text.length > this.#characters_max) {
+      throw new RangeError(`value takes more than ${this.#characters_max} characters as JSON`);
+    }
     switch (typeof value) {
       case "string":
       case "number":

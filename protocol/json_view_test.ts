@@ -85,3 +85,9 @@ Deno.test("toJsonText() writes what nests 100,000 deep up to a depth", () => {
   const deep: unknown = JSON.parse("[".repeat(100_000) + "]".repeat(100_000));
   assert.equal(toJsonText(deep), "[".repeat(1000) + '"[Nested too deep]"' + "]".repeat(1000));
 });
+
+Deno.test("toJsonText() ends where the line would be longer than it may be", () => {
+  const rows = Array.from({ length: 100 }, () => ({ a_name_that_is_written_once: 1 }));
+  assert.throws(() => toJsonText(rows, 1_000), /more than 1000 characters/);
+  assert.equal(toJsonText(rows, 10_000).length, 100 * 34 - 1 + 2);
+});
