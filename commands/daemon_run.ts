@@ -5,6 +5,7 @@
  */
 import type { Broker } from "../daemon/mod.ts";
 import { stateDirectory } from "../config/files.ts";
+import { readListenSecrets } from "../config/listen_secrets.ts";
 import { loadSettings } from "../config/load.ts";
 import { buildInfo } from "./build_info.ts";
 import type { DaemonOptions } from "./daemon.ts";
@@ -26,7 +27,14 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     import("../daemon/log_tape.ts"),
   ]);
   const log = await openLog(settings.log);
-  const starting = startBroker({ settings, state_dir: stateDirectory(io.env), version, log, reload: load });
+  const starting = startBroker({
+    settings,
+    state_dir: stateDirectory(io.env),
+    version,
+    log,
+    reload: load,
+    secrets: readListenSecrets,
+  });
   // From the first moment on: whoever finds the pid in the lock may send a signal.
   const told = (order: (broker: Broker) => Promise<void>) => () => void starting.then(order, () => {});
   const removers = [

@@ -8,6 +8,8 @@ import { parse, TomlError } from "smol-toml";
 import { checkChannelName, CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { ConfigError, isTable, type Problem, show } from "./errors.ts";
 import { CHANNEL_KEYS, type ChannelKey, type Entry, type Key, KEYS } from "./keys.ts";
+import { readListen } from "./listen.ts";
+import type { ListenSettings } from "./settings.ts";
 import { closest } from "./suggest.ts";
 
 /** What a file sets. */
@@ -15,6 +17,8 @@ export interface Document {
   entries: Entry[];
   /** Channels that have a table, be it empty. */
   channels: string[];
+  /** Its `[[listen]]` tables, if it has any. */
+  listen?: ListenSettings[];
   problems: Problem[];
 }
 
@@ -33,8 +37,12 @@ export function readDocument(text: string, where: string): Document {
   for (const [name, raw] of Object.entries(root)) {
     if (name === "log") readLog(raw, where, document);
     else if (name === "channels") readChannels(raw, where, document);
-    else if (includes(PLAIN_KEYS, name)) document.entries.push({ key: name, raw, where });
-    else document.problems.push(unknown("", name, [...PLAIN_KEYS, "log", "channels"], where));
+    else if (name === "listen") {
+      const { listen, problems } = readListen(raw, where);
+      document.listen = listen;
+      document.problems.push(...problems);
+    } else if (includes(PLAIN_KEYS, name)) document.entries.push({ key: name, raw, where });
+    else document.problems.push(unknown("", name, [...PLAIN_KEYS, "log", "channels", "listen"], where));
   }
   return document;
 }
@@ -101,7 +109,7 @@ function wrongChannel(channel: string, table: unknown): string | undefined {
 /** A key that is known elsewhere is more likely misplaced than misspelt. */
 function unknown(table: string, name: string, here: readonly string[], where: string): Problem {
   const key = `${table}${name}`;
-  const known = [...KEYS, "channels", "log"];
+  const known = [...KEYS, "channels", "log", "listen"];
   const elsewhere = known.find((other) => other === name || other === `log.${name}`);
   const guess = closest(name, here);
   let advice = `known here: ${here.join(", ")}`;

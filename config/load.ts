@@ -21,7 +21,7 @@ import {
   type Values,
   variableOf,
 } from "./keys.ts";
-import type { ChannelSettings, Settings } from "./settings.ts";
+import type { ChannelSettings, ListenSettings, Settings } from "./settings.ts";
 
 /** Values as they stand in a file or after an option, `{ queue: "64KiB", "log.level": "debug" }`; checked on loading. */
 export type RawValues = { readonly [K in Key]?: string | number | boolean | readonly string[] | undefined };
@@ -73,6 +73,8 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   const channels = new Map<string, Partial<ChannelValues>>();
   const sources = new Map<string, string>(KEYS.map((key) => [key, "default"]));
 
+  let listen: readonly ListenSettings[] = [];
+
   // From here on what comes later wins.
   const entries = rawEntries(options.defaults, () => "default");
   for (const file of files.toReversed()) {
@@ -85,6 +87,10 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
         if (!channels.has(channel)) channels.set(channel, {});
         sources.set(`channels.${channel}`, file.path);
       }
+      if (document.listen !== undefined) {
+        listen = document.listen;
+        sources.set("listen", file.path);
+      }
       entries.push(...document.entries);
       problems.push(...document.problems);
     } catch (error) {
@@ -94,6 +100,9 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   }
   entries.push(...environmentEntries(env), ...rawEntries(options.overrides, optionOf));
 
+  // A listener leads to a channel that is always there.
+  for (const { channel } of listen) if (channel !== undefined && !channels.has(channel)) channels.set(channel, {});
+
   const values = defaultValues(os);
   if (entries.length > 0) await apply(entries, values, channels, sources, problems);
   // The defaults fit together; looking is a tenth of a millisecond in a fresh process.
@@ -101,7 +110,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
     problems.push(...wrongPaths(values.socket_dir, channels.keys(), sources));
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return { settings: assemble(values, channels), sources, files: files.map(({ path }) => path) };
+  return { settings: assemble(values, channels, listen), sources, files: files.map(({ path }) => path) };
 }
 
 function rawEntries(raw: RawValues | undefined, whereOf: (key: Key) => string): Entry[] {
@@ -167,7 +176,11 @@ function wrongPaths(directory: string, channels: Iterable<string>, sources: Read
   return problems;
 }
 
-function assemble(values: Values, channels: ReadonlyMap<string, Partial<ChannelValues>>): Settings {
+function assemble(
+  values: Values,
+  channels: ReadonlyMap<string, Partial<ChannelValues>>,
+  listen: readonly ListenSettings[],
+): Settings {
   return {
     socket_dir: values.socket_dir,
     defaults: channelSettings(values),
@@ -177,6 +190,7 @@ function assemble(values: Values, channels: ReadonlyMap<string, Partial<ChannelV
     drain_timeout_ms: values.drain_timeout,
     log: { level: values["log.level"], format: values["log.format"] },
     channels: new Map([...channels].map(([name, own]) => [name, channelSettings({ ...values, ...own })])),
+    listen,
   };
 }
 

@@ -23,6 +23,7 @@ Deno.test("loadSettings() gives the defaults where nothing is configured", async
     drain_timeout_ms: 8000,
     log: { level: "info", format: "text" },
     channels: {},
+    listen: [],
   });
   assertIs(settings.idle_exit_ms, Infinity);
   assertIs(settings.channels.size, 0);
@@ -107,6 +108,7 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
     drain_timeout_ms: 3_600_000,
     log: { level: "debug", format: "json" },
     channels: {},
+    listen: [],
   });
   assertJson([...sources.values()], Object.keys(variables));
   const overrides = { ...texts, dynamic_channels: ["a*", "b", "c"] };

@@ -28,6 +28,36 @@ export interface LogSettings {
   format: "text" | "json";
 }
 
+/** An address on the network where clients may connect. */
+export interface ListenSettings {
+  /** For people; the address unless somebody says otherwise. */
+  readonly name: string;
+  readonly hostname: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** The one channel that it leads to; without it clients name one. */
+  readonly channel: string | undefined;
+  /** Files of the certificate chain and of its private key. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** File of the tokens of which one has to be shown; without it, none. */
+  readonly token_file: string | undefined;
+}
+
+/** What stands in the files that a listener names. Only a broker reads them. */
+export interface ListenSecrets {
+  /** In PEM. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly tokens: readonly TokenHash[] | undefined;
+}
+
+/** A token that is accepted. The token itself is known only to whoever shows it. */
+export interface TokenHash {
+  /** Whose it is. */
+  readonly name: string;
+  /** SHA-256 of the token in UTF-8, in hex. */
+  readonly sha256: string;
+}
+
 /** Everything, validated. */
 export interface Settings {
   /** Where the sockets stand. */
@@ -45,4 +75,6 @@ export interface Settings {
   log: LogSettings;
   /** Channels that are open from the start, by name. */
   channels: ReadonlyMap<string, ChannelSettings>;
+  /** Where clients may connect besides the channels' sockets. */
+  listen: readonly ListenSettings[];
 }
