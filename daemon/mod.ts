@@ -3,18 +3,20 @@
  *
  * @module
  */
-import type { ChannelSettings, Settings } from "../config/settings.ts";
-import { channelGlob, CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
+import type { ChannelSettings, ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
+import { checkChannelName, CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
 import { buffers } from "./buffer_pool.ts";
 import { control } from "./control/mod.ts";
 import type { ControlContext } from "./control/context.ts";
-import { byeFrame, serve, type Service } from "./dialects/mod.ts";
+import { byeFrame, type Door, serve, type Service } from "./dialects/mod.ts";
 import { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import type { Channel, Client } from "./registry.ts";
 import { BUCKET_MS } from "./deadlines.ts";
 import { type Peer, Router } from "./router/mod.ts";
+import { mayBeOpened, plainSettings } from "./settings_view.ts";
+import { SharedListeners } from "./shared_listeners.ts";
 import { Connection } from "./transport/connection.ts";
 import { Keepalive } from "./transport/keepalive.ts";
 import { Listener } from "./transport/listener.ts";
@@ -42,6 +44,8 @@ export interface BrokerOptions {
   log: Log;
   /** Reads the configuration again; without it `reload` is refused. */
   reload?: () => Promise<Settings>;
+  /** Reads the files that a listener of `settings.listen` names. Needed if one names any. */
+  secrets?: (listen: ListenSettings) => ListenSecrets;
 }
 
 /** A broker that runs. */
@@ -89,6 +93,7 @@ class RunningBroker implements Broker {
   readonly #strangers: Strangers;
   readonly #keepalive = new Keepalive();
   readonly #listeners = new Map<string, Listener>();
+  readonly #shared: SharedListeners;
   readonly #opening = new Map<string, Promise<Channel<Peer>>>();
   /** Channels whose socket is about to be removed. */
   readonly #closing = new Map<string, Promise<void>>();
@@ -106,6 +111,7 @@ class RunningBroker implements Broker {
   #deadline_ticker: ReturnType<typeof setInterval> | undefined;
   #idle_since_ms = performance.now();
   #warned = new Map<string, number>();
+  #refused = 0;
   #settle!: () => void;
 
   constructor(options: BrokerOptions, lock: Lock) {
@@ -121,13 +127,30 @@ class RunningBroker implements Broker {
       deadlines: () => this.#watchDeadlines(),
     }, now);
     this.#strangers = new Strangers(now, (connection, error) => {
-      this.#warn("refused a connection", { why: error.message });
-      this.#announce({ event: "refused", reason: error.message });
-      connection.dismiss(byeFrame(error));
+      this.#refuse({ why: error.message });
+      connection.dismiss((connection.farewell ?? byeFrame)(error));
+    });
+    this.#shared = new SharedListeners({
+      registry: this.#router.registry,
+      secrets: options.secrets ?? (() => ({ tls: undefined, tokens: undefined })),
+      accepted: (conn, door) => this.#accepted(conn, door),
+      ready: () => this.#strangers.ready(),
+      failed: (listener, error) => this.#warn("cannot accept connections", { listener, error: String(error) }),
+      unauthorized: (listener) => this.#refuse({ listener, why: "no token that is accepted" }),
     });
     this.#service = {
       router: this.#router,
       version: options.version,
+      open: async (channel) => await this.#open(checkChannelName(channel)),
+      estranged: (connection) => {
+        this.#clients.delete(connection);
+        this.#keepalive.remove(connection);
+        this.#strangers.add(connection);
+      },
+      refused: (connection, error) => {
+        const client = this.#clients.get(connection);
+        this.#refuse({ channel: client?.channel.name, client: client?.id, why: error.message });
+      },
       welcomed: (connection, client) => {
         this.#strangers.remove(connection);
         this.#clients.set(connection, client);
@@ -142,7 +165,8 @@ class RunningBroker implements Broker {
       router: this.#router,
       version: this.#options.version,
       started_ms: this.#started_ms,
-      refused: () => this.#strangers.refused,
+      refused: () => this.#refused,
+      listeners: () => this.#shared.describe(),
       config: () => plainSettings(this.#settings),
       path: (channel) => socketPath(this.#settings.socket_dir, channel),
       open: (channel) => this.#open(channel),
@@ -152,6 +176,7 @@ class RunningBroker implements Broker {
     this.#router.answer = control(context);
     this.#router.control = await this.#openChannel(CONTROL_CHANNEL, false);
     for (const name of this.#settings.channels.keys()) await this.#open(name);
+    await this.#shared.replace(this.#settings.listen);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#log.info("broker is ready", {
       pid: Deno.pid,
@@ -159,11 +184,12 @@ class RunningBroker implements Broker {
       socket_dir: this.#settings.socket_dir,
       channels: this.#router.registry.channels.size,
     });
+    for (const listener of this.#shared.describe()) this.#log.info("listening", listener);
   }
 
   /** Takes apart what a failed start left. */
   async abort(): Promise<void> {
-    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+    await Promise.all([this.#shared, ...this.#listeners.values()].map((listener) => listener.close()));
     for (const connection of this.#connections) connection.close();
     this.#lock.release();
   }
@@ -184,6 +210,7 @@ class RunningBroker implements Broker {
     this.#settings = settings;
     try {
       for (const name of settings.channels.keys()) await this.#open(name);
+      await this.#shared.replace(settings.listen);
     } catch (error) {
       // What was opened until here counts as opened on demand from now on, and closes when nobody uses it.
       this.#apply(before);
@@ -217,8 +244,10 @@ class RunningBroker implements Broker {
     router.draining = true;
     this.#lock.draining();
     await Promise.allSettled(this.#opening.values());
-    const closing = [...this.#listeners.values()].map((listener) => listener.close());
-    for (const connection of this.#strangers.close()) connection.dismiss(byeFrame(GOING_AWAY));
+    const closing = [this.#shared, ...this.#listeners.values()].map((listener) => listener.close());
+    for (const connection of this.#strangers.close()) {
+      connection.dismiss((connection.farewell ?? byeFrame)(GOING_AWAY));
+    }
     await Promise.all([...closing, ...this.#closing.values()]);
     // From here on a successor may bind the same paths; this broker never touches them again.
     this.#lock.release();
@@ -250,7 +279,7 @@ class RunningBroker implements Broker {
     const opened = this.#opening.get(name) ?? this.#router.registry.channels.get(name);
     if (opened !== undefined) return Promise.resolve(opened);
     const configured = this.#settings.channels.has(name);
-    if (!configured && !allows(this.#settings.dynamic_channels, name)) {
+    if (!configured && !mayBeOpened(this.#settings, name)) {
       throw new IpcError(
         "CHANNEL_NOT_FOUND",
         `channel "${name}" is not in the configuration, and dynamic_channels does not allow clients to open it`,
@@ -269,10 +298,11 @@ class RunningBroker implements Broker {
     await this.#closing.get(name);
     const path = socketPath(this.#settings.socket_dir, name);
     const channel = this.#router.open(name, dynamic, this.#rules(name));
+    const door: Door = { channel, public: false, guarded: false, admit() {} };
     let listener: Listener;
     try {
       listener = await Listener.bind(path, {
-        accepted: (conn) => this.#accepted(conn, channel),
+        accepted: (conn) => this.#accepted(conn, door),
         ready: () => this.#strangers.ready(),
         failed: (error) => this.#warn("cannot accept connections", { channel: name, error: String(error) }),
       });
@@ -290,13 +320,21 @@ class RunningBroker implements Broker {
     return this.#settings.channels.get(name) ?? this.#settings.defaults;
   }
 
-  #accepted(conn: Deno.UnixConn, channel: Channel<Peer>): void {
-    const connection = new Connection(conn, channel.rules.queue_bytes, this.#forget);
+  #accepted(conn: Deno.Conn, door: Door): void {
+    const { channel } = door, { queue_bytes } = channel?.rules ?? this.#settings.defaults;
+    const connection = new Connection(conn, queue_bytes, this.#forget);
     this.#connections.add(connection);
     // Whoever is about to say HELLO must not find the channel closed.
-    channel.idle_since_ms = performance.now();
+    if (channel !== undefined) channel.idle_since_ms = performance.now();
     this.#strangers.add(connection);
-    void serve(connection, channel, this.#service);
+    void serve(connection, door, this.#service);
+  }
+
+  /** Somebody is turned away. */
+  #refuse(properties: Record<string, unknown>): void {
+    this.#refused++;
+    this.#warn("refused a connection", properties);
+    this.#announce({ event: "refused", reason: properties["why"] });
   }
 
   #joined(client: Client<Peer>): void {
@@ -343,10 +381,11 @@ class RunningBroker implements Broker {
     const now_ms = performance.now();
     this.#strangers.tick();
     this.#router.slow.tick(now_ms);
-    this.#keepalive.tick(now_ms, (connection) => connection.outbox.pushFrames(PING), (connection) => {
-      const client = this.#clients.get(connection);
-      if (client !== undefined) this.#router.leave(client, new IpcError("TIMEOUT", "two PINGs were not answered"));
-    });
+    this.#keepalive.tick(
+      now_ms,
+      (connection) => this.#clients.get(connection)?.peer.pushFrames(PING),
+      (connection) => this.#unanswered(connection),
+    );
     for (const channel of this.#router.registry.channels.values()) {
       channel.measureRate(TICK_MS);
       this.#closeIfIdle(channel, now_ms);
@@ -357,6 +396,13 @@ class RunningBroker implements Broker {
     }
     const idle_ms = this.#connections.size > 0 ? 0 : now_ms - this.#idle_since_ms;
     if (idle_ms >= this.#settings.idle_exit_ms) void this.drain(`no clients for ${this.#settings.idle_exit_ms} ms`);
+  }
+
+  /** Two PINGs were not answered. Only frames are sure to be: a script that reads lines need not know what a PING is. */
+  #unanswered(connection: Connection): void {
+    const client = this.#clients.get(connection);
+    if (client?.dialect !== "binary") return;
+    this.#router.leave(client, new IpcError("TIMEOUT", "two PINGs were not answered"));
   }
 
   #closeIfIdle(channel: Channel<Peer>, now_ms: number): void {
@@ -388,16 +434,6 @@ class RunningBroker implements Broker {
 const GOING_AWAY = new IpcError("SHUTDOWN", "the broker is going away");
 
 const PING = encodeFrame({ type: FRAME_TYPES.PING });
-
-function allows(dynamic_channels: boolean | readonly string[], name: string): boolean {
-  if (typeof dynamic_channels === "boolean") return dynamic_channels;
-  return dynamic_channels.some((glob) => channelGlob(glob)(name));
-}
-
-/** Settings as JSON can hold them. `null` is "no limit". */
-function plainSettings(settings: Settings): unknown {
-  return { ...settings, channels: Object.fromEntries(settings.channels) };
-}
 
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -54,6 +54,7 @@ export function testSettings(socket_dir: string, channel: Partial<ChannelSetting
     drain_timeout_ms: 8_000,
     log: { level: "info", format: "text" },
     channels: new Map(),
+    listen: [],
   };
 }
 

@@ -31,7 +31,7 @@ interface Layer {
 /** The one file that loads msgpackr. */
 const STRUCTURED = "protocol/structured_clone";
 /** What the router and all above it work on. */
-const DATA = ["protocol", "daemon/data", "daemon/registry", "daemon/quota"];
+const DATA = ["protocol", "daemon/buffers", "daemon/data", "daemon/registry", "daemon/quota"];
 /** Above the router. */
 const INNER = [...DATA, "daemon/router"];
 
@@ -50,26 +50,33 @@ const LAYERS: readonly Layer[] = [
   { name: "protocol", files: /^protocol\//, imports: [] },
   { name: "config", files: /^config\//, imports: ["protocol"], packages: ["smol-toml", "valibot"] },
   { name: "client", files: /^client\//, imports: ["protocol"], lazily: [STRUCTURED] },
+  // The memory that all below share.
+  { name: "daemon/buffers", files: /^daemon\/buffer_pool\.ts$/, imports: ["protocol"] },
   { name: "daemon/quota", files: /^daemon\/quota\.ts$/, imports: ["protocol"] },
   // A channel of the registry holds its parts, which know neither it nor each other.
   { name: "daemon/registry", files: /^daemon\/registry\.ts$/, imports: ["protocol", "daemon/data"] },
   {
     name: "daemon/transport",
     files: /^daemon\/transport\//,
-    imports: ["protocol", "daemon/quota"],
+    imports: ["protocol", "daemon/buffers", "daemon/quota"],
     packages: ["node:"],
   },
   { name: "daemon/router", files: /^daemon\/router\//, imports: DATA },
   { name: "daemon/control", files: /^daemon\/control\//, imports: INNER },
-  { name: "daemon/dialects", files: /^daemon\/dialects\//, imports: [...INNER, "daemon/transport"] },
+  {
+    name: "daemon/dialects",
+    files: /^daemon\/dialects\//,
+    imports: [...INNER, "daemon/transport"],
+    lazily: [STRUCTURED],
+  },
   {
     name: "daemon/mod",
-    files: /^daemon\/(mod|lock|log|log_tape)\.ts$/,
+    files: /^daemon\/(mod|lock|log|log_tape|settings_view|shared_listeners)\.ts$/,
     imports: [...INNER, "daemon/transport", "daemon/control", "daemon/dialects"],
     types: ["config"],
     packages: ["node:", "@logtape/"],
   },
-  { name: "daemon/data", files: /^daemon\/[^/]+\.ts$/, imports: ["protocol"], apart: true },
+  { name: "daemon/data", files: /^daemon\/[^/]+\.ts$/, imports: ["protocol", "daemon/buffers"], apart: true },
   {
     name: "commands",
     files: /^commands\//,

@@ -14,6 +14,8 @@ export interface ControlContext {
   readonly started_ms: number;
   /** Connections turned away. */
   refused(): number;
+  /** Where clients may connect besides the channels' sockets. */
+  listeners(): unknown;
   /** The settings in force, as plain data. */
   config(): unknown;
   path(channel: string): string;

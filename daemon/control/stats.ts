@@ -28,6 +28,7 @@ export function stats(context: ControlContext) {
     slow_consumers: router.slow.closed,
     gaps: router.events.gaps,
     refused: context.refused(),
+    listen: context.listeners(),
     draining: router.draining,
     memory: { rss_bytes: memory.rss, heap_bytes: memory.heapUsed, external_bytes: memory.external },
   };

@@ -7,14 +7,12 @@
  *
  * @module
  */
-import { IpcError } from "../../protocol/errors.ts";
 import { FLAGS, FRAME_TYPES } from "../../protocol/frame.ts";
-import type { Channel } from "../registry.ts";
-import type { Peer } from "../router/mod.ts";
 import type { Connection } from "../transport/connection.ts";
-import { acknowledge, BYE, byeFrame, FRAMES, refuse, turnAway } from "./binary_frames.ts";
 import { handshake } from "./binary_handshake.ts";
-import { type BinaryPeer, isDisconnect } from "./binary_peer.ts";
+import type { BinaryPeer } from "./binary_peer.ts";
+import { type Door, endAfter } from "./entrance.ts";
+import { acknowledge, byeFrame, takeFrame, takesRun } from "./frames.ts";
 import type { Service } from "./service.ts";
 
 /**
@@ -22,10 +20,10 @@ import type { Service } from "./service.ts";
  *
  * @param connection Its first byte, 0x89, has been seen and stands in the scanner.
  */
-export async function serveBinary(connection: Connection, channel: Channel<Peer>, service: Service): Promise<void> {
+export async function serveBinary(connection: Connection, door: Door, service: Service): Promise<void> {
   let peer: BinaryPeer | undefined;
   try {
-    peer = await handshake(connection, channel, service);
+    peer = await handshake(connection, door, service);
     if (peer === undefined) return connection.finish();
     do {
       for (let wait; (wait = takeFrames(peer)) !== undefined;) {
@@ -37,11 +35,7 @@ export async function serveBinary(connection: Connection, channel: Channel<Peer>
     service.router.leave(peer.client);
     connection.finish();
   } catch (error) {
-    const reason = error instanceof IpcError ? error : undefined;
-    if (peer !== undefined) service.router.leave(peer.client, reason);
-    if (reason !== undefined) return connection.dismiss(byeFrame(reason));
-    connection.close();
-    if (!isDisconnect(error)) service.failed(error);
+    endAfter(error, connection, peer, service, byeFrame);
   }
 }
 
@@ -55,32 +49,15 @@ export async function serveBinary(connection: Connection, channel: Channel<Peer>
 function takeFrames(peer: BinaryPeer): Promise<void> | undefined {
   const { connection, client, router } = peer, { scanner } = connection;
   for (let type; connection.open && (type = scanner.next()) !== 0;) {
-    if (router.draining && (type === FRAME_TYPES.EVENT || type === FRAME_TYPES.REQUEST)) {
-      router.events.abandon(client);
-      // What is not accepted stays unread, unless replies that are waited for may stand behind it.
-      if (client.serving.size === 0) return connection.closed;
-      if (!turnAway(client, scanner.frame())) peer.discarded = true;
-      scanner.advance();
-    } else if (peer.discarded && type === FRAME_TYPES.PING) {
-      // A sender that asks whether all has arrived must not be told yes.
-      scanner.advance();
-    } else if (type === FRAME_TYPES.EVENT && client.channel === router.control) {
-      const error = new IpcError("FORBIDDEN", `events on "${client.channel.name}" are the broker's own`);
-      refuse(client, scanner.frame().id, error);
-      scanner.advance();
-    } else if (type === FRAME_TYPES.EVENT && scanner.frame_target === 0) {
+    if (type === FRAME_TYPES.EVENT && scanner.frame_target === 0 && takesRun(peer)) {
       const turn = router.events.turn(client, scanner.end - scanner.start);
       if (turn !== undefined) return turn;
       if ((scanner.frame_flags & FLAGS.RETAIN) !== 0) takeRetained(peer);
       else takeRun(peer);
     } else {
-      const frame = scanner.bytes.subarray(scanner.start, scanner.start + scanner.frame_bytes);
-      const room = type === FRAME_TYPES.REPLY ? router.requests.room(client, frame) : undefined;
-      if (room !== undefined) return room;
+      const wait = takeFrame(peer, scanner.bytes.subarray(scanner.start, scanner.start + scanner.frame_bytes));
+      if (wait !== undefined) return wait;
       scanner.advance();
-      const take = FRAMES.get(type);
-      if (take === undefined) throw new IpcError("PROTOCOL", `a frame of type ${type} has no place here`);
-      if (take(client, frame, router) === BYE) connection.finish();
     }
   }
   return undefined;

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { decodeHello, encodeWelcome, type Hello } from "../../protocol/bodies.ts";
+import { decodeHello, type Hello } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { encodeFrame, ENCODINGS, FRAME_TYPES, PREFACE } from "../../protocol/frame.ts";
+import { FRAME_TYPES, PREFACE } from "../../protocol/frame.ts";
 import { HANDSHAKE_BYTES_MAX } from "../../protocol/limits.ts";
-import type { Channel } from "../registry.ts";
-import type { Peer } from "../router/mod.ts";
 import type { Connection } from "../transport/connection.ts";
 import { BinaryPeer } from "./binary_peer.ts";
+import { type Door, welcome } from "./entrance.ts";
 import type { Service } from "./service.ts";
 
 /**
@@ -21,12 +20,14 @@ import type { Service } from "./service.ts";
  */
 export async function handshake(
   connection: Connection,
-  channel: Channel<Peer>,
+  door: Door,
   service: Service,
 ): Promise<BinaryPeer | undefined> {
   if (!await preface(connection)) return undefined;
   const hello = await firstFrame(connection);
-  return hello && welcome(connection, channel, hello, service);
+  if (hello === undefined) return undefined;
+  const peer = new BinaryPeer(connection, service.router);
+  return await welcome(peer, "binary", door, hello, service) ? peer : undefined;
 }
 
 async function preface(connection: Connection): Promise<boolean> {
@@ -65,37 +66,4 @@ async function firstFrame(connection: Connection): Promise<Hello | undefined> {
   const hello = decodeHello(scanner.frame().payload);
   scanner.advance();
   return hello;
-}
-
-/** Answers HELLO, then gives the client its roles. */
-function welcome(connection: Connection, channel: Channel<Peer>, hello: Hello, service: Service): BinaryPeer {
-  const router = service.router;
-  if (hello.channel !== undefined && hello.channel !== channel.name) {
-    throw new IpcError("CHANNEL_NAME", `this is the socket of channel "${channel.name}", not of "${hello.channel}"`);
-  }
-  const outbox = connection.outbox;
-  outbox.limit_bytes = channel.rules.queue_bytes;
-  const peer = new BinaryPeer(connection, router);
-  const client = peer.client = router.join(channel, peer, "binary", hello);
-  connection.owner = peer;
-  connection.scanner.message_bytes_max = channel.rules.max_message_bytes;
-  service.welcomed(connection, client);
-  outbox.pushFrames(encodeFrame({
-    type: FRAME_TYPES.WELCOME,
-    flags: ENCODINGS.STRUCTURED,
-    target: client.id,
-    payload: encodeWelcome({
-      client: client.id,
-      channel: channel.name,
-      epoch: channel.epoch,
-      seq: channel.seq,
-      max_message: channel.rules.max_message_bytes,
-      server: { name: "ipcd", version: service.version },
-      features: ["resume", "presence", "retain", "all"],
-    }),
-  }));
-  // Another epoch's number says nothing here: such a client gets what this epoch still has, from its start.
-  const resume = hello.resume && (hello.resume.epoch === channel.epoch ? hello.resume.seq : 0);
-  router.roles(client, hello, true, resume);
-  return peer;
 }

@@ -83,12 +83,10 @@ async function ends(
   witness.close();
 }
 
-Deno.test("binary: what does not open as it should ends in BYE, or without a word if it is not our language", async () => {
+Deno.test("binary: what does not open as it should ends in BYE", async () => {
   const wrong_version = PREFACE.slice(), wrong_zeros = PREFACE.slice();
   wrong_version[4] = 2, wrong_zeros[7] = 1;
   await ends([
-    ["another language", undefined, text("\xffGET / HTTP/1.1\r\n\r\n")],
-    ["zeros", undefined, new Uint8Array(100)],
     ["garbage behind 0x89", "PROTOCOL", new Uint8Array([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10])],
     ["wrong version", "PROTOCOL", wrong_version],
     ["reserved bytes of the preface", "PROTOCOL", wrong_zeros],
@@ -285,7 +283,11 @@ Deno.test("binary: BYE closes the connection when what is queued is written", as
 Deno.test("binary: of 65 connections without HELLO the oldest gives way, and an honest client gets in", async () => {
   await using test = await startTestBroker();
   const witness = await Witness.join(test), silent: RawClient[] = [];
-  for (let n = 0; n < HANDSHAKES_MAX; n++) silent.push(await RawClient.connect(test.socket_dir, "c"));
+  for (let n = 0; n < HANDSHAKES_MAX; n++) {
+    const client = await RawClient.connect(test.socket_dir, "c");
+    await client.send(PREFACE.subarray(0, 1)); // one that says nothing at all is a text client soon
+    silent.push(client);
+  }
   const honest = await RawClient.join(test.socket_dir, "c");
   assert.equal(await silent[0]!.reasonOfEnd(), "OVERLOADED");
   await witness.noticesNothing();
@@ -312,7 +314,7 @@ Deno.test("binary: who has not said HELLO within 5 s is told TIMEOUT, however fa
   await using test = await startTestBroker();
   const witness = await Witness.join(test), whole = [...PREFACE, ...hello(encodeHello({ name: "late" }))];
   const started_ms = performance.now();
-  const silent = await Promise.all([0, 1, 4, 8, 20, whole.length - 1].map(async (bytes) => {
+  const silent = await Promise.all([1, 4, 8, 20, whole.length - 1].map(async (bytes) => {
     const client = await RawClient.connect(test.socket_dir, "c");
     await client.send(new Uint8Array(whole.slice(0, bytes)));
     return client;

@@ -146,6 +146,17 @@ export class Events {
     return this.publish(channel, client, new Uint8Array(frame.buffer), offset, offset + frame.length, first, 1);
   }
 
+  /**
+   * Publishes one event that came by itself.
+   *
+   * @param frame The EVENT, in memory of its own that nobody else writes to.
+   */
+  single(client: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
+    const channel = client.channel, first = channel.seq + 1;
+    stamp(frame, client.id, channel);
+    this.publish(channel, client, frame, 0, frame.length, first, 1);
+  }
+
   /** Publishes an event of the broker's own on a channel. */
   announce(channel: Channel<Peer>, encoding: number, payload: Uint8Array<ArrayBuffer>): void {
     const first = channel.seq + 1;

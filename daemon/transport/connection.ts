@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { IpcError } from "../../protocol/errors.ts";
 import { FROM_CLIENT } from "../../protocol/frame.ts";
 import { HANDSHAKE_BYTES_MAX } from "../../protocol/limits.ts";
 import { Scanner } from "../../protocol/scanner.ts";
@@ -41,6 +42,8 @@ export class Connection implements OutboxOwner {
   held_up = false;
   /** Set when it is known who the peer is. */
   owner: ConnectionOwner | undefined;
+  /** How the peer is told why it is closed before it is known who it is, if it has begun to speak. */
+  farewell: ((error: IpcError) => Uint8Array<ArrayBuffer>) | undefined;
 
   readonly #stream: Stream;
   readonly #onclose: (connection: Connection) => void;
@@ -54,6 +57,8 @@ export class Connection implements OutboxOwner {
   #ending = false;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #closed: PromiseWithResolvers<void> | undefined;
+  /** A read that somebody has stopped waiting for. */
+  #reading: Promise<boolean> | undefined;
 
   /** @param onclose Called once, when it is closed. */
   constructor(stream: Stream, queue_bytes: number, onclose: (connection: Connection) => void = () => {}) {
@@ -89,8 +94,45 @@ export class Connection implements OutboxOwner {
 
   /** Reads once into the scanner. False when the peer has closed, or nothing is to be read any more. */
   read(): Promise<boolean> {
+    if (this.#reading !== undefined) {
+      const reading = this.#reading;
+      this.#reading = undefined;
+      return reading;
+    }
     if (!this.open) return Promise.resolve(false);
     return this.#stream.read(this.scanner.space()).then(this.#took);
+  }
+
+  /**
+   * Reads as {@linkcode read} does, but waits no longer than something else takes. The read goes on then, and the next one
+   * is the same one: what is in the scanner may be taken meanwhile.
+   *
+   * @returns `undefined` if the other came first.
+   */
+  async readUnless(other: Promise<unknown>): Promise<boolean | undefined> {
+    const reading = this.#reading = this.read();
+    const got = await Promise.race([reading, other.then(() => undefined)]);
+    // Somebody else may have taken the read over.
+    if (got !== undefined && this.#reading === reading) this.#reading = undefined;
+    return got;
+  }
+
+  /**
+   * Reads, but waits no longer than so many milliseconds.
+   *
+   * @returns `undefined` if nothing came.
+   */
+  async readWithin(ms: number): Promise<boolean | undefined> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const silence = new Promise<void>((resolve) => {
+      // A process that had no time for this long runs its timers first: what has come since must have its turn.
+      timer = setTimeout(() => timer = setTimeout(resolve, 0), ms);
+    });
+    try {
+      return await this.readUnless(silence);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Closes at once. */

@@ -1,5 +1,5 @@
 /**
- * One channel's socket: binding it without ever touching what is not ours, and accepting whatever happens.
+ * One channel's socket: binding it without ever touching what is not ours.
  *
  * A path is taken over only if it is a socket, belongs to this user and refuses a connect: then its owner is dead. All
  * else ends with an error that says whose it is, and nothing is deleted. Whoever calls holds the broker's lock, so no
@@ -7,42 +7,30 @@
  *
  * `Deno.Listener.close()` unlinks by path, even if somebody else's socket stands there by then. So the inode is compared
  * first; a listener whose path was taken by another is left open rather than closed, and ends with the process. And it
- * unlinks when the runtime lets go of the socket, which is not before an `accept()` in flight has ended: until then
- * nobody may bind the path again, so `close()` says when that is.
+ * unlinks when the runtime lets go of the socket; until then nobody may bind the path again, so `close()` says when that
+ * is.
  *
  * @module
  */
 import { IpcError } from "../../protocol/errors.ts";
-
-/** How long accepting pauses when the system has no descriptors left. */
-const PAUSE_MS = 100;
+import { Acceptor, type AcceptorOwner } from "./acceptor.ts";
 
 /** What the listener tells whoever owns it. */
-export interface ListenerOwner {
-  /** Somebody connected. */
-  accepted(conn: Deno.UnixConn): void;
-  /** Resolves when another connection may be taken; `undefined` if it may at once. */
-  ready(): Promise<void> | undefined;
-  /** Accepting failed, and goes on after a pause. */
-  failed(error: unknown): void;
-}
+export type ListenerOwner = AcceptorOwner<Deno.UnixConn>;
 
 /** See the module's head. */
 export class Listener {
   readonly path: string;
   readonly #owner: ListenerOwner;
   /** `undefined` while nothing is bound. */
-  #listener: Deno.UnixListener | undefined;
-  #inode: number | null;
+  #bound: { listener: Deno.UnixListener; acceptor: Acceptor<Deno.UnixConn> } | undefined;
+  #inode: number | null = null;
   #closed = false;
-  #accepting: Promise<unknown> | undefined;
-  #pause: { timer: ReturnType<typeof setTimeout>; resume: () => void } | undefined;
 
-  private constructor(path: string, owner: ListenerOwner, listener: Deno.UnixListener) {
+  private constructor(path: string, owner: ListenerOwner) {
     this.path = path;
     this.#owner = owner;
-    this.#listener = listener;
-    this.#inode = Deno.lstatSync(path).ino;
+    this.#bind();
   }
 
   /**
@@ -52,9 +40,7 @@ export class Listener {
    */
   static async bind(path: string, owner: ListenerOwner): Promise<Listener> {
     await clearStale(path);
-    const listener = new Listener(path, owner, listen(path));
-    listener.#accept(listener.#listener!);
-    return listener;
+    return new Listener(path, owner);
   }
 
   /** Whether the path still leads to this listener. */
@@ -72,49 +58,29 @@ export class Listener {
     if (this.#closed) return;
     await this.#release();
     if (this.#closed) return;
-    const listener = this.#listener = listen(this.path);
-    this.#inode = Deno.lstatSync(this.path).ino;
-    this.#accept(listener);
+    this.#bind();
   }
 
   /** Stops accepting and removes the socket, if it is still this one. Resolves when its path is nobody's. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#resume();
     const found = inode(this.path);
-    if (found === this.#inode || found === undefined) await this.#release();
-    else this.#listener?.unref();
+    if (found === this.#inode || found === undefined) return await this.#release();
+    this.#bound?.acceptor.stop();
+    this.#bound?.listener.unref();
+  }
+
+  #bind(): void {
+    const listener = listen(this.path);
+    this.#inode = Deno.lstatSync(this.path).ino;
+    this.#bound = { listener, acceptor: new Acceptor(listener, this.#owner) };
   }
 
   async #release(): Promise<void> {
-    const listener = this.#listener;
-    this.#listener = undefined;
-    listener?.close();
-    await this.#accepting?.catch(() => {});
-  }
-
-  async #accept(listener: Deno.UnixListener): Promise<void> {
-    while (!this.#closed && listener === this.#listener) {
-      try {
-        const accepting = listener.accept();
-        this.#accepting = accepting;
-        const conn = await accepting;
-        // Asked now and not before: accept() may have taken hours, and other channels share the places.
-        for (let full; !this.#closed && (full = this.#owner.ready()) !== undefined;) await full;
-        if (this.#closed) conn.close();
-        else this.#owner.accepted(conn);
-      } catch (error) {
-        if (this.#closed || listener !== this.#listener) return;
-        this.#owner.failed(error);
-        await new Promise<void>((resume) => this.#pause = { timer: setTimeout(resume, PAUSE_MS), resume });
-      }
-    }
-  }
-
-  #resume(): void {
-    clearTimeout(this.#pause?.timer);
-    this.#pause?.resume();
+    const acceptor = this.#bound?.acceptor;
+    this.#bound = undefined;
+    await acceptor?.close();
   }
 }
 

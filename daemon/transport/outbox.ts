@@ -63,6 +63,8 @@ export class Outbox {
   /** Bytes that the kernel has taken. */
   written_bytes = 0;
   limit_bytes: number;
+  /** Tells the receiver which events it will not get; another dialect has another way to say it. */
+  writeGap: (first: number, last: number) => Uint8Array<ArrayBuffer> = gapFrame;
 
   readonly #sink: Sink;
   readonly #owner: OutboxOwner;
@@ -158,11 +160,11 @@ export class Outbox {
       buffers.release(entry.bytes);
       if (before !== undefined && before.count < 0) {
         this.queued_bytes -= before.end;
-        this.#entries[at - 1] = gapEntry(before.first, last);
+        this.#entries[at - 1] = this.#gap(before.first, last);
         this.queued_bytes += this.#entries[at - 1]!.end;
         this.#entries.splice(at, 1);
       } else {
-        this.#entries[at] = gapEntry(entry.first, last);
+        this.#entries[at] = this.#gap(entry.first, last);
         this.queued_bytes += this.#entries[at]!.end;
         at++;
       }
@@ -270,13 +272,18 @@ export class Outbox {
     }
   }
 
+  #gap(first: number, last: number): Entry {
+    const bytes = this.writeGap(first, last);
+    return { bytes, start: 0, end: bytes.length, first, count: -1, last };
+  }
+
   #settle(): void {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }
 
-function gapEntry(first: number, last: number): Entry {
+/** Events that were dropped, as a frame. */
+export function gapFrame(first: number, last: number): Uint8Array<ArrayBuffer> {
   const payload = encodeGap({ from: first, to: last, reason: "overflow" });
-  const bytes = encodeFrame({ type: FRAME_TYPES.GAP, flags: ENCODINGS.STRUCTURED, payload });
-  return { bytes, start: 0, end: bytes.length, first, count: -1, last };
+  return encodeFrame({ type: FRAME_TYPES.GAP, flags: ENCODINGS.STRUCTURED, payload });
 }

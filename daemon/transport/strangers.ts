@@ -15,8 +15,6 @@ const GRACE_MS = 100;
 
 /** See the module's head. */
 export class Strangers {
-  /** How many were turned away. */
-  refused = 0;
   readonly #since = new Map<Connection, number>();
   readonly #now: () => number;
   readonly #refuse: (connection: Connection, error: IpcError) => void;
@@ -82,7 +80,6 @@ export class Strangers {
 
   #turnAway(connection: Connection, error: IpcError): void {
     this.remove(connection);
-    this.refused++;
     this.#refuse(connection, error);
   }
 

@@ -1,24 +1,34 @@
 /**
- * What is done with each frame of the binary dialect that is no run of events, by a table.
+ * What is done with each frame that is no run of events, by a table. Dialects that do not speak frames write what they
+ * read as frames, so that the same holds for all.
  *
  * @module
  */
 import { decodeRoles, encodeError, encodePosition } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES, OFFSET, writeHeader } from "../../protocol/frame.ts";
+import {
+  decodeFrame,
+  encodeFrame,
+  ENCODINGS,
+  FLAGS,
+  type Frame,
+  FRAME_TYPES,
+  OFFSET,
+  writeHeader,
+} from "../../protocol/frame.ts";
 import { HEADER_BYTES } from "../../protocol/limits.ts";
 import type { Client } from "../registry.ts";
 import type { Peer, Router } from "../router/mod.ts";
 import { errorFrame, replyFrame } from "../router/requests.ts";
+import type { ConnectionPeer } from "./connection_peer.ts";
 
 /** Says that the client has said goodbye. */
-export const BYE: unique symbol = Symbol("bye");
+const BYE: unique symbol = Symbol("bye");
 
 /** What is done with one frame. */
-export type Take = (client: Client<Peer>, frame: Uint8Array<ArrayBuffer>, router: Router) => void | typeof BYE;
+type Take = (client: Client<Peer>, frame: Uint8Array<ArrayBuffer>, router: Router) => void | typeof BYE;
 
-/** What is done with each frame that is no run of events. The frame is a view of the read buffer. */
-export const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
+const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
   [FRAME_TYPES.EVENT, (client, frame, router) => {
     const id = u32(frame, OFFSET.id), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
     try {
@@ -60,11 +70,45 @@ export const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
 ]);
 
 /**
+ * Takes one frame, unless it is an event for all listeners: see {@linkcode takesRun}.
+ *
+ * @param frame Memory that may be written to, and is the caller's again afterwards.
+ * @returns A promise if it has to wait: call again when it resolves. The connection may not be open any more then.
+ * @throws {IpcError} PROTOCOL
+ */
+export function takeFrame(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>): Promise<void> | undefined {
+  const { client, router } = peer, type = frame[OFFSET.type]!;
+  if (router.draining && (type === FRAME_TYPES.EVENT || type === FRAME_TYPES.REQUEST)) {
+    router.events.abandon(client);
+    // What is not accepted stays unread, unless replies that are waited for may stand behind it.
+    if (client.serving.size === 0) return peer.connection.closed;
+    if (!turnAway(client, decodeFrame(frame))) peer.discarded = true;
+  } else if (peer.discarded && type === FRAME_TYPES.PING) {
+    // A sender that asks whether all has arrived must not be told yes.
+  } else if (type === FRAME_TYPES.EVENT && client.channel === router.control) {
+    const error = new IpcError("FORBIDDEN", `events on "${client.channel.name}" are the broker's own`);
+    refuse(client, u32(frame, OFFSET.id), error);
+  } else {
+    const room = type === FRAME_TYPES.REPLY ? router.requests.room(client, frame) : undefined;
+    if (room !== undefined) return room;
+    const take = FRAMES.get(type);
+    if (take === undefined) throw new IpcError("PROTOCOL", `a frame of type ${type} has no place here`);
+    if (take(client, frame, router) === BYE) peer.connection.finish();
+  }
+  return undefined;
+}
+
+/** Whether the client's events for all listeners are to be published, rather than given to {@linkcode takeFrame}. */
+export function takesRun({ client, router }: ConnectionPeer): boolean {
+  return !router.draining && client.channel !== router.control;
+}
+
+/**
  * Refuses what comes when the broker is going away.
  *
  * @returns Whether its sender was told.
  */
-export function turnAway(client: Client<Peer>, { type, flags, id }: Frame): boolean {
+function turnAway(client: Client<Peer>, { type, flags, id }: Frame): boolean {
   const error = new IpcError("SHUTDOWN", "the broker is going away");
   if (type === FRAME_TYPES.REQUEST) client.peer.pushFrames(replyFrame(id, error));
   else if ((flags & FLAGS.ACK) !== 0) client.peer.pushFrames(errorFrame(id, error));

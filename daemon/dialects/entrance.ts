@@ -1,0 +1,121 @@
+/**
+ * How a connection becomes a client, and how it ends if something goes wrong, whatever it speaks.
+ *
+ * @module
+ */
+import { encodeWelcome, type Hello } from "../../protocol/bodies.ts";
+import { IpcError } from "../../protocol/errors.ts";
+import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../../protocol/frame.ts";
+import type { Channel } from "../registry.ts";
+import type { Peer } from "../router/mod.ts";
+import type { Connection } from "../transport/connection.ts";
+import { type ConnectionPeer, isDisconnect } from "./connection_peer.ts";
+import type { Service } from "./service.ts";
+
+/** What a connection came in by: a channel's own socket, or a listener that serves one channel or many. */
+export interface Door {
+  /** The channel that it leads to; `undefined` if HELLO has to name one. */
+  readonly channel: Channel<Peer> | undefined;
+  /** Whether it stands open to the network, where browsers and scanners knock. */
+  readonly public: boolean;
+  /** Whether whoever comes has to show a token. */
+  readonly guarded: boolean;
+  /** @throws {IpcError} UNAUTHORIZED if a token is needed and this is none of those that are accepted. */
+  admit(token: string | undefined): void | Promise<void>;
+}
+
+/**
+ * Makes a connection a client without a word. It has no roles yet.
+ *
+ * @returns False if the connection ended meanwhile.
+ * @throws {IpcError} UNAUTHORIZED; CHANNEL_NAME if it names no channel where it has to, or another one than the door's;
+ *   and whatever the router says.
+ */
+export async function join(
+  peer: ConnectionPeer,
+  dialect: string,
+  door: Door,
+  hello: Hello,
+  service: Service,
+): Promise<boolean> {
+  const { connection } = peer;
+  await door.admit(hello.token);
+  const channel = await channelFor(door, hello.channel, service);
+  if (!connection.open) return false;
+  connection.outbox.limit_bytes = channel.rules.queue_bytes;
+  peer.client = service.router.join(channel, peer, dialect, hello);
+  connection.owner = peer;
+  connection.scanner.message_bytes_max = channel.rules.max_message_bytes;
+  service.welcomed(connection, peer.client);
+  return true;
+}
+
+function channelFor(
+  { channel }: Door,
+  name: string | undefined,
+  service: Service,
+): Channel<Peer> | Promise<Channel<Peer>> {
+  if (channel === undefined) {
+    if (name !== undefined) return service.open(name);
+    throw new IpcError("CHANNEL_NAME", "this listener serves many channels, and the client has named none");
+  }
+  if (name !== undefined && name !== channel.name) {
+    throw new IpcError("CHANNEL_NAME", `this is the socket of channel "${channel.name}", not of "${name}"`);
+  }
+  return channel;
+}
+
+/**
+ * Answers HELLO, then gives the client its roles.
+ *
+ * @returns False if the connection ended meanwhile.
+ * @throws {IpcError} See {@linkcode join}.
+ */
+export async function welcome(
+  peer: ConnectionPeer,
+  dialect: string,
+  door: Door,
+  hello: Hello,
+  service: Service,
+): Promise<boolean> {
+  if (!await join(peer, dialect, door, hello, service)) return false;
+  const { id, channel } = peer.client;
+  peer.pushFrames(encodeFrame({
+    type: FRAME_TYPES.WELCOME,
+    flags: ENCODINGS.STRUCTURED,
+    target: id,
+    payload: encodeWelcome({
+      client: id,
+      channel: channel.name,
+      epoch: channel.epoch,
+      seq: channel.seq,
+      max_message: channel.rules.max_message_bytes,
+      server: { name: "ipcd", version: service.version },
+      features: ["resume", "presence", "retain", "all"],
+    }),
+  }));
+  // Another epoch's number says nothing here: such a client gets what this epoch still has, from its start.
+  const resume = hello.resume && (hello.resume.epoch === channel.epoch ? hello.resume.seq : 0);
+  service.router.roles(peer.client, hello, true, resume);
+  return true;
+}
+
+/**
+ * Ends a connection after an error.
+ *
+ * @param peer If it is a client already.
+ * @param farewell Writes the connection's last words in its own language.
+ */
+export function endAfter(
+  error: unknown,
+  connection: Connection,
+  peer: ConnectionPeer | undefined,
+  service: Service,
+  farewell: (error: IpcError) => Uint8Array<ArrayBuffer>,
+): void {
+  const reason = error instanceof IpcError ? error : undefined;
+  if (peer?.client !== undefined) service.router.leave(peer.client, reason);
+  if (reason !== undefined) return connection.dismiss(farewell(reason));
+  connection.close();
+  if (!isDisconnect(error)) service.failed(error);
+}

@@ -1,0 +1,30 @@
+/**
+ * Events of dialects that have each in memory of its own, rather than a run in the read buffer.
+ *
+ * @module
+ */
+import { FLAGS, OFFSET } from "../../protocol/frame.ts";
+import type { ConnectionPeer } from "./connection_peer.ts";
+import { acknowledge, takesRun } from "./frames.ts";
+
+/**
+ * Publishes one EVENT for all listeners when it is its turn.
+ *
+ * @param frame Memory that nobody writes to any more.
+ * @returns False if the broker takes none any more, or the client has left.
+ */
+export async function publish(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  const { client, connection, router } = peer;
+  for (let turn; takesRun(peer) && (turn = router.events.turn(client, frame.length)) !== undefined;) {
+    connection.held_up = true;
+    await turn;
+    connection.held_up = false;
+    if (!connection.open) return false;
+  }
+  if (!takesRun(peer)) return false;
+  const flags = frame[OFFSET.flags]!, id = new DataView(frame.buffer).getUint32(OFFSET.id, true);
+  if ((flags & FLAGS.RETAIN) !== 0) router.events.retain(client, frame);
+  else router.events.single(client, frame);
+  if ((flags & FLAGS.ACK) !== 0) acknowledge(client, [id], router);
+  return true;
+}

@@ -1,0 +1,169 @@
+/**
+ * Simple IPC, as the clients of "Simple IPC for Deno" speak it: one flag byte (bit 0: 1 for bytes, 0 for JSON), the body,
+ * half-close; and the reply the same way. One message a connection.
+ *
+ * If the channel has a handler it is a request; otherwise it is broadcast, and the broker closes without a byte. So it
+ * does after an error, as that library does: there is no way to say why, so it is logged and counted.
+ *
+ * @module
+ */
+import { decodeError } from "../../protocol/bodies.ts";
+import { IpcError } from "../../protocol/errors.ts";
+import { encodeFrame, type Encoding, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import type { EncodedPayload } from "../../protocol/payload.ts";
+import type { Connection } from "../transport/connection.ts";
+import { type Door, endAfter, join } from "./entrance.ts";
+import { isJson, isStderr, joined, jsonOfPayload, loadConversion, payloadOfJson } from "./payloads.ts";
+import { publish } from "./publishing.ts";
+import type { Service } from "./service.ts";
+import { type Language, TranslatingPeer } from "./translating_peer.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const JSON_FLAG = 0, BYTES_FLAG = 1;
+const NOTHING = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+/**
+ * Serves one connection until it ends.
+ *
+ * @param connection Its flag byte has come and stands in the scanner.
+ */
+export async function serveSimpleIpc(connection: Connection, door: Door, service: Service): Promise<void> {
+  connection.farewell = () => NOTHING;
+  const language = new SimpleLanguage(() => connection.scanner.message_bytes_max);
+  let peer: TranslatingPeer | undefined;
+  try {
+    await loadConversion();
+    peer = new TranslatingPeer(connection, service.router, language);
+    if (!await join(peer, "simple_ipc", door, {}, service)) return;
+    service.router.roles(peer.client, {}, true);
+    await readAll(connection, peer.client.channel.rules.request_timeout_ms);
+    if (!connection.open) return;
+    await send(peer, takeBody(connection));
+    if (language.error !== undefined) throw language.error;
+    if (connection.open) await peer.finish();
+  } catch (error) {
+    if (error instanceof IpcError) service.refused(connection, error);
+    endAfter(error, connection, peer, service, language.farewell);
+  }
+}
+
+/** @throws {IpcError} TOO_LARGE, or TIMEOUT if nothing comes for as long as a request may take. */
+async function readAll(connection: Connection, silence_ms: number): Promise<void> {
+  const { scanner } = connection;
+  for (;;) {
+    const bytes = scanner.end - scanner.start - 1, limit = scanner.message_bytes_max;
+    if (bytes > limit) throw new IpcError("TOO_LARGE", `message of ${bytes} bytes or more, limit is ${limit}`);
+    const got = silence_ms === Infinity ? await connection.read() : await connection.readWithin(silence_ms);
+    if (got === undefined) {
+      throw new IpcError("TIMEOUT", `message of ${bytes} bytes did not go on for ${silence_ms} ms`);
+    }
+    if (!got) return;
+  }
+}
+
+function takeBody({ scanner }: Connection): EncodedPayload {
+  const body = scanner.bytes.slice(scanner.start + 1, scanner.end), flag = scanner.bytes[scanner.start]!;
+  scanner.start = scanner.end;
+  if ((flag & BYTES_FLAG) !== 0) return { encoding: ENCODINGS.BYTES, bytes: body };
+  // What that library makes of `undefined`.
+  if (body.length === 0) return { encoding: ENCODINGS.JSON, bytes: encoder.encode("null") };
+  if (!isJson(body)) throw new IpcError("SERIALIZATION", `body of ${body.length} bytes is not JSON`);
+  return payloadOfJson(body);
+}
+
+async function send(peer: TranslatingPeer, { encoding, bytes }: EncodedPayload): Promise<void> {
+  const { client, connection, router } = peer, { channel } = client;
+  if (channel.handlers.length > 0 || channel === router.control) {
+    if (router.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
+    peer.asks(1);
+    router.request(client, encodeFrame({ type: FRAME_TYPES.REQUEST, flags: encoding, id: 1, payload: bytes }));
+    await peer.answered();
+  } else {
+    const accepted = await publish(peer, encodeFrame({ type: FRAME_TYPES.EVENT, flags: encoding, payload: bytes }));
+    if (!accepted && connection.open) throw new IpcError("SHUTDOWN", "the broker is going away");
+  }
+}
+
+/** Gathers the one reply. */
+class SimpleLanguage implements Language {
+  /** What came in the place of a reply. */
+  error: IpcError | undefined;
+  readonly #parts: Part[] = [];
+  readonly #limit: () => number;
+  #bytes = 0;
+
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  /** It does not listen. */
+  run(): Bytes {
+    return NOTHING;
+  }
+
+  frame(frame: Frame): Bytes {
+    const { type, flags, payload } = frame;
+    if (type !== FRAME_TYPES.REPLY) return NOTHING;
+    const last = (flags & FLAGS.MORE) === 0;
+    if ((flags & FLAGS.ERROR) !== 0) this.error = decodeError(payload);
+    else if (last || !isStderr(frame)) this.#add((flags & FLAGS.ENCODING) as Encoding, payload);
+    if (!last || this.error !== undefined) return NOTHING;
+    try {
+      return this.#reply();
+    } catch (error) {
+      if (!(error instanceof IpcError)) throw error;
+      this.error = error;
+      return NOTHING;
+    }
+  }
+
+  gap(): Bytes {
+    return NOTHING;
+  }
+
+  farewell(): Bytes {
+    return NOTHING;
+  }
+
+  #add(encoding: Encoding, payload: Bytes): void {
+    this.#bytes += payload.length;
+    if (this.#bytes > this.#limit()) {
+      this.error = new IpcError("TOO_LARGE", `reply of ${this.#bytes} bytes or more, limit is ${this.#limit()}`);
+      this.#parts.length = 0;
+    } else this.#parts.push({ encoding, payload: payload.slice() });
+  }
+
+  /** A streamed reply is one text or one piece of bytes if all its parts are that, else the array of its parts. */
+  #reply(): Bytes {
+    const parts = this.#parts.filter(({ payload }) => payload.length > 0), only = parts[0] ?? this.#parts[0]!;
+    if (parts.length <= 1) return replyOf(only);
+    if (parts.every(({ encoding }) => encoding === ENCODINGS.TEXT || encoding === ENCODINGS.BYTES)) {
+      const encoding = parts.every((part) => part.encoding === ENCODINGS.TEXT) ? ENCODINGS.TEXT : ENCODINGS.BYTES;
+      return replyOf({ encoding, payload: joined(parts.map(({ payload }) => payload)) });
+    }
+    return flagged(JSON_FLAG, encoder.encode(`[${parts.map(jsonOf).join(",")}]`));
+  }
+}
+
+interface Part {
+  encoding: Encoding;
+  payload: Bytes;
+}
+
+function replyOf(part: Part): Bytes {
+  if (part.encoding === ENCODINGS.BYTES) return flagged(BYTES_FLAG, part.payload);
+  return flagged(JSON_FLAG, encoder.encode(jsonOf(part)));
+}
+
+function jsonOf({ encoding, payload }: Part): string {
+  const value = jsonOfPayload(encoding, payload);
+  if (value.encoding === undefined) return value.text;
+  if (value.encoding === "base64") return `{"encoding":"base64","data":${value.text}}`;
+  throw new IpcError("SERIALIZATION", `reply of ${payload.length} bytes cannot be written as JSON`);
+}
+
+function flagged(flag: number, body: Bytes): Bytes {
+  return joined([new Uint8Array([flag]), body]);
+}

@@ -1,0 +1,162 @@
+/**
+ * The listeners of `[[listen]]`: addresses on the network that lead to one channel, or to whichever the client names.
+ *
+ * @module
+ */
+import type { ListenSecrets, ListenSettings, TokenHash } from "../config/settings.ts";
+import { IpcError } from "../protocol/errors.ts";
+import type { Door } from "./dialects/mod.ts";
+import type { Channel, Registry } from "./registry.ts";
+import type { Peer } from "./router/mod.ts";
+import { SharedListener } from "./transport/shared_listener.ts";
+
+/** What the listeners are given. */
+export interface SharedListenersOwner {
+  readonly registry: Registry<Peer>;
+  /** Reads the files that a listener names. */
+  secrets(listen: ListenSettings): ListenSecrets;
+  accepted(conn: Deno.Conn, door: Door): void;
+  ready(): Promise<void> | undefined;
+  failed(listener: string, error: unknown): void;
+  /** Somebody showed no token, or a wrong one. */
+  unauthorized(listener: string): void;
+}
+
+interface Wanted {
+  settings: ListenSettings;
+  secrets: ListenSecrets;
+}
+
+interface Open extends Wanted {
+  door: SharedDoor;
+  listener: SharedListener;
+}
+
+/** See the module's head. */
+export class SharedListeners {
+  readonly #owner: SharedListenersOwner;
+  #open: Open[] = [];
+
+  constructor(owner: SharedListenersOwner) {
+    this.#owner = owner;
+  }
+
+  /** What is open, for whoever asks; the port is the one that was bound. */
+  describe(): Record<string, unknown>[] {
+    return this.#open.map(({ settings, secrets, listener }) => ({
+      name: settings.name,
+      hostname: listener.address.hostname,
+      port: listener.address.port,
+      tls: secrets.tls !== undefined,
+      token: secrets.tokens !== undefined,
+      channel: settings.channel ?? null,
+    }));
+  }
+
+  /**
+   * Opens what is new, closes what is gone, and leaves the rest open. Connections stay, whatever becomes of the listener
+   * that they came by.
+   *
+   * @throws {IpcError} If one cannot be opened, or what the files are read by throws; then everything is as it was.
+   */
+  async replace(settings: readonly ListenSettings[]): Promise<void> {
+    const wanted = settings.map((entry): Wanted => ({ settings: entry, secrets: this.#owner.secrets(entry) }));
+    const before = this.#open, kept = new Map<Wanted, Open>();
+    for (const entry of wanted) {
+      const same = before.find((open) => isSamePlace(open, entry) && !isTaken(kept, open));
+      if (same !== undefined) kept.set(entry, same);
+    }
+    const gone = before.filter((open) => !isTaken(kept, open));
+    // First, because another certificate needs the same port.
+    await Promise.all(gone.map(({ listener }) => listener.close()));
+    const opened: Open[] = [];
+    try {
+      for (const entry of wanted) if (!kept.has(entry)) opened.push(this.#listen(entry));
+    } catch (error) {
+      await Promise.all(opened.map(({ listener }) => listener.close()));
+      this.#open = [...before.filter((open) => isTaken(kept, open)), ...gone.map((open) => this.#listen(open))];
+      throw error;
+    }
+    for (const [entry, { door }] of kept) door.change(entry);
+    this.#open = wanted.map((entry) => {
+      const same = kept.get(entry);
+      return same === undefined ? opened.shift()! : { ...same, ...entry };
+    });
+  }
+
+  /** Stops accepting. Resolves when all ports are free. */
+  async close(): Promise<void> {
+    await Promise.all(this.#open.splice(0).map(({ listener }) => listener.close()));
+  }
+
+  #listen({ settings, secrets }: Wanted): Open {
+    const owner = this.#owner, door = new SharedDoor(owner, { settings, secrets });
+    const listener = new SharedListener({ hostname: settings.hostname, port: settings.port, tls: secrets.tls }, {
+      accepted: (conn) => owner.accepted(conn, door),
+      ready: () => owner.ready(),
+      failed: (error) => owner.failed(settings.name, error),
+    });
+    return { settings, secrets, door, listener };
+  }
+}
+
+function isTaken(kept: ReadonlyMap<Wanted, Open>, open: Open): boolean {
+  return [...kept.values()].includes(open);
+}
+
+/** Whether a listener that is open can stay for what is wanted now. */
+function isSamePlace(open: Open, { settings, secrets }: Wanted): boolean {
+  return open.settings.hostname === settings.hostname && open.settings.port === settings.port &&
+    open.secrets.tls?.cert === secrets.tls?.cert && open.secrets.tls?.key === secrets.tls?.key;
+}
+
+/** What a connection from the network came in by. */
+class SharedDoor implements Door {
+  readonly public = true;
+  readonly #owner: SharedListenersOwner;
+  #settings!: ListenSettings;
+  #tokens: readonly TokenHash[] | undefined;
+
+  constructor(owner: SharedListenersOwner, wanted: Wanted) {
+    this.#owner = owner;
+    this.change(wanted);
+  }
+
+  /** For those who come from now on. */
+  change({ settings, secrets }: Wanted): void {
+    this.#settings = settings;
+    this.#tokens = secrets.tokens;
+  }
+
+  get guarded(): boolean {
+    return this.#tokens !== undefined;
+  }
+
+  get channel(): Channel<Peer> | undefined {
+    const { channel } = this.#settings;
+    return channel === undefined ? undefined : this.#owner.registry.channel(channel);
+  }
+
+  async admit(token: string | undefined): Promise<void> {
+    const tokens = this.#tokens;
+    if (tokens === undefined || token !== undefined && await isAccepted(token, tokens)) return;
+    this.#owner.unauthorized(this.#settings.name);
+    throw new IpcError(
+      "UNAUTHORIZED",
+      token === undefined ? "a token is needed here" : "the token is not accepted here",
+    );
+  }
+}
+
+/** Takes as long for a wrong token as for a right one. */
+async function isAccepted(token: string, tokens: readonly TokenHash[]): Promise<boolean> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
+  let accepted = false;
+  for (const { sha256 } of tokens) {
+    const expected = Uint8Array.fromHex(sha256);
+    let difference = 0;
+    for (let at = 0; at < digest.length; at++) difference |= digest[at]! ^ expected[at]!;
+    accepted = difference === 0 || accepted;
+  }
+  return accepted;
+}
