@@ -27,11 +27,12 @@ export interface MessageOptions {
   headers: ReadonlyMap<string, string>;
 }
 
+/** A parser that has the shared options. Its inferred type would take the compiler minutes to write down. */
+type MessageParser = Command<[string, string | undefined], ParsedMessageOptions>;
+
 /** Adds the shared options to a verb's parser. */
-export function withMessageOptions<Args extends unknown[], Options extends Record<string, unknown>>(
-  parser: Command<Args, Options>,
-) {
-  return parser
+export function withMessageOptions(parser: Command): MessageParser {
+  const complete: unknown = parser
     .argument("<channel>", "where to")
     .argument("[message]", "what; without it, or as -, standard input is read")
     .option("-f, --file <path>", "read the message from a file; - is standard input")
@@ -41,10 +42,11 @@ export function withMessageOptions<Args extends unknown[], Options extends Recor
     .option("--json", "the message is JSON")
     .option("--text", "the message is text: refuse what is not UTF-8")
     .option("--bytes", "the message is bytes; without any of these it is text if it is UTF-8, else bytes");
+  return complete as MessageParser;
 }
 
-/** What {@linkcode withMessageOptions} parses to. */
-interface ParsedMessageOptions {
+/** What {@linkcode withMessageOptions} parses to. A type, because an interface has no index signature. */
+type ParsedMessageOptions = {
   file?: string;
   lines?: true;
   null?: true;
@@ -52,7 +54,7 @@ interface ParsedMessageOptions {
   json?: true;
   text?: true;
   bytes?: true;
-}
+};
 
 /** Reads the shared options off a parser that has run. */
 export function messageOptions(

@@ -10,6 +10,7 @@
  * @module
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { GLOBAL_OPTIONS } from "../commands/broker_options.ts";
 import { RUN_FLAGS, VERB_PERMISSIONS } from "../commands/permissions.ts";
 import { buildProgram, DIST } from "./build.ts";
 
@@ -20,6 +21,19 @@ const MARK = "# Installed by ipc's scripts/install.ts; overwritten by the next i
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
+
+/** Sets `verb`, which may stand behind options of its own. */
+const FIND_VERB = `find_verb() {
+  while :; do
+    case "\${1-}" in
+      ${[...GLOBAL_OPTIONS.keys()].join("|")}) shift; [ $# -eq 0 ] || shift ;;
+      --*=*) shift ;;
+      *) verb="\${1-}"; return ;;
+    esac
+  done
+}
+find_verb "$@"
+`;
 
 /**
  * The script that starts the bundle.
@@ -35,7 +49,7 @@ export function launcher(deno: string, program: string): string {
     if (verb !== undefined) cases.push(`  ${verb}) ${start(permissions)} ;;\n`);
   }
   const others = start(VERB_PERMISSIONS.get(undefined)!);
-  return `#!/bin/sh\n${MARK}\ncase "\${1-}" in\n${cases.join("")}  *) ${others} ;;\nesac\n`;
+  return `#!/bin/sh\n${MARK}\n${FIND_VERB}case "$verb" in\n${cases.join("")}  *) ${others} ;;\nesac\n`;
 }
 
 /** Where things go. */

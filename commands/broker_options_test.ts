@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { brokerOptions, isElsewhere, takeGlobalOptions, withVariables } from "./broker_options.ts";
+import { dispatch } from "./dispatch.ts";
+import { EXIT } from "./exit_codes.ts";
+import { memoryIo } from "./testing.ts";
+
+const URL = "tcp://127.0.0.1:7410";
+
+Deno.test("takeGlobalOptions() takes what stands before the verb, and nothing behind it", () => {
+  const taken = (...argv: string[]) => {
+    const { argv: rest, values, incomplete } = takeGlobalOptions(argv);
+    return [rest.join(" "), Object.fromEntries(values), incomplete];
+  };
+  assert.deepEqual(taken("send", "x", "--connect", URL), [`send x --connect ${URL}`, {}, undefined]);
+  assert.deepEqual(taken("--connect", URL, "--ca=/a=b.pem", "--token-file", "/t", "send", "x"), [
+    "send x",
+    { IPC_CONNECT: URL, IPC_CA: "/a=b.pem", IPC_TOKEN_FILE: "/t" },
+    undefined,
+  ]);
+  assert.deepEqual(taken("--version"), ["--version", {}, undefined]);
+  assert.deepEqual(taken("--help", "--connect", URL), [`--help --connect ${URL}`, {}, undefined]);
+  assert.deepEqual(taken("--connect"), ["", {}, "--connect"]);
+  assert.deepEqual(taken("--connect=", "send")[2], "--connect");
+});
+
+Deno.test("brokerOptions() reads the files that are named, and says which cannot be read", async () => {
+  const settings = { socket_dir: "/sockets" }, dir = Deno.makeTempDirSync();
+  try {
+    await Deno.writeTextFile(`${dir}/token`, "secret\n");
+    await Deno.writeTextFile(`${dir}/ca`, "pem");
+    await Deno.writeTextFile(`${dir}/empty`, " \n");
+    const of = (env: Record<string, string>) => brokerOptions(memoryIo({ env }), settings);
+    assert.deepEqual(of({}), { socket_dir: "/sockets" });
+    assert.deepEqual(of({ IPC_CONNECT: "" }), { socket_dir: "/sockets" });
+    assert.deepEqual(of({ IPC_TOKEN_FILE: `${dir}/token` }), { socket_dir: "/sockets", token: "secret" });
+    const all = { IPC_CONNECT: "tls://h:1", IPC_CA: `${dir}/ca`, IPC_TOKEN_FILE: `${dir}/token` };
+    assert.deepEqual(of(all), { url: "tls://h:1", ca: "pem", token: "secret" });
+    assert.throws(() => of({ ...all, IPC_CA: `${dir}/none` }), /Cannot read the certificate \(--ca, IPC_CA\).*none/);
+    assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/none` }), /Cannot read the token/);
+    assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/empty` }), /it is empty/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("isElsewhere() is so when --connect or IPC_CONNECT says where", () => {
+  assert.ok(!isElsewhere(memoryIo()));
+  assert.ok(isElsewhere(memoryIo({ env: { IPC_CONNECT: URL } })));
+  assert.ok(isElsewhere(withVariables(memoryIo(), new Map([["IPC_CONNECT", URL]]))));
+});
+
+Deno.test("dispatch() refuses --connect where it means nothing, and where its value is missing", async () => {
+  for (const verb of ["daemon", "sockname"]) {
+    const io = memoryIo();
+    assert.equal(await dispatch(["--connect", URL, verb, "status"], io), EXIT.USAGE);
+    assert.match(io.stderr.text, new RegExp(`^ipc: ${verb} is about this machine`));
+  }
+  const missing = memoryIo();
+  assert.equal(await dispatch(["--connect"], missing), EXIT.USAGE);
+  assert.match(missing.stderr.text, /^ipc: option '--connect <value>' argument missing\n/);
+  const wrong = memoryIo();
+  assert.equal(await dispatch(["--connect", "http://x", "send", "deploys", "hello"], wrong), EXIT.USAGE);
+  assert.match(wrong.stderr.text, /^ipc: "http:\/\/x" is not the URL of a broker/);
+});
+
+Deno.test("dispatch() asks the broker that --connect names, and starts none", async () => {
+  using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `tcp://127.0.0.1:${free.addr.port}`;
+  free.close();
+  for (const verb of ["send", "request", "listen", "handle", "ping", "clients", "channels", "inspect"]) {
+    const io = memoryIo();
+    const argv = verb === "handle" ? [verb, "x", "--", "true"] : verb === "channels" ? [verb] : [verb, "x"];
+    assert.equal(await dispatch(["--connect", url, ...argv], io), EXIT.UNAVAILABLE, `${verb} ${io.stderr.text}`);
+    assert.match(io.stderr.text, /^ipc: no broker listens at tcp:/, verb);
+  }
+});
