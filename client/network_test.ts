@@ -1,114 +1,8 @@
 import assert from "node:assert/strict";
-import { startTestBroker } from "../daemon/testing.ts";
-import { decodeHello } from "../protocol/bodies.ts";
-import { FROM_CLIENT, PREFACE } from "../protocol/frame.ts";
-import { Scanner } from "../protocol/scanner.ts";
-import { socketPath } from "../protocol/socket_path.ts";
 import { brokerAddress, channelAddress } from "./address.ts";
-import { connect, control, IpcError, type Notice } from "./mod.ts";
+import { connect, control, type Notice } from "./mod.ts";
 import { Session } from "./session.ts";
-import { certificates, delay, failure, numbers, until } from "./testing.ts";
-
-/** Takes clients by TCP or TLS, reads their HELLO and passes them on to the socket of the channel that it names. */
-class SharedListener implements AsyncDisposable {
-  readonly port: number;
-  readonly hellos: { channel?: string; token?: string; name?: string }[] = [];
-  readonly #listener: Deno.Listener;
-  readonly #broker_dir: string;
-  readonly #conns: Set<Deno.Conn> = new Set();
-  readonly #running: Set<Promise<void>> = new Set();
-
-  constructor(broker_dir: string, tls?: { cert: string; key: string }) {
-    this.#broker_dir = broker_dir;
-    const place = { hostname: "127.0.0.1", port: 0 };
-    this.#listener = tls === undefined ? Deno.listen(place) : Deno.listenTls({ ...place, ...tls });
-    this.port = (this.#listener.addr as Deno.NetAddr).port;
-    this.#follow(this.#accept());
-  }
-
-  /** Cuts all connections. */
-  cut(): void {
-    for (const conn of this.#conns) shut(conn);
-    this.#conns.clear();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    this.cut();
-    while (this.#running.size > 0) await Promise.all(this.#running);
-  }
-
-  async #accept(): Promise<void> {
-    for (;;) {
-      try {
-        this.#follow(this.#serve(await this.#listener.accept()));
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-      }
-    }
-  }
-
-  async #serve(client: Deno.Conn): Promise<void> {
-    this.#conns.add(client);
-    try {
-      const bytes = new Uint8Array(20_000);
-      let got = 0;
-      const scanner = new Scanner(FROM_CLIENT, 1 << 20);
-      for (let taken = 0;;) {
-        const count = await client.read(bytes.subarray(got));
-        if (count === null) return shut(client);
-        got += count;
-        if (got <= PREFACE.length) continue;
-        const from = Math.max(taken, PREFACE.length), space = scanner.space();
-        space.set(bytes.subarray(from, got));
-        scanner.filled(got - from);
-        taken = got;
-        if (scanner.next() !== 0) break;
-      }
-      const hello = decodeHello(scanner.frame().payload);
-      this.hellos.push({ ...hello } as { channel?: string });
-      if (hello.channel !== "ipcd") {
-        await control("open", { channel: hello.channel! }, { socket_dir: this.#broker_dir });
-      }
-      const path = socketPath(this.#broker_dir, hello.channel!);
-      const broker = await Deno.connect({ transport: "unix", path });
-      this.#conns.add(broker);
-      for (let done = 0; done < got;) done += await broker.write(bytes.subarray(done, got));
-      this.#follow(this.#pass(client, broker));
-      this.#follow(this.#pass(broker, client));
-    } catch {
-      shut(client);
-    }
-  }
-
-  async #pass(from: Deno.Conn, to: Deno.Conn): Promise<void> {
-    const buffer = new Uint8Array(65_536);
-    try {
-      for (let got; (got = await from.read(buffer)) !== null;) {
-        for (let done = 0; done < got;) done += await to.write(buffer.subarray(done, got));
-      }
-    } catch {
-      // It was cut.
-    }
-    for (const conn of [from, to]) {
-      this.#conns.delete(conn);
-      shut(conn);
-    }
-  }
-
-  #follow(running: Promise<void>): void {
-    this.#running.add(running);
-    running.finally(() => this.#running.delete(running));
-  }
-}
-
-function shut(conn: Deno.Conn): void {
-  try {
-    conn.close();
-  } catch {
-    // It was.
-  }
-}
+import { certificates, delay, failure, numbers, startNetworkBroker, until, Wire } from "./testing.ts";
 
 const NOWHERE = { os: "linux", variable: () => undefined };
 
@@ -176,38 +70,47 @@ Deno.test("brokerAddress() says what is wrong with a URL, and shows no secret", 
   assert.equal(channelAddress("tcp://127.0.0.1:7410/deploys", {}).channel, "deploys");
 });
 
-Deno.test("connect() reaches a channel by TCP, and names it in HELLO", async () => {
-  await using broker = await startTestBroker();
-  await using shared = new SharedListener(broker.socket_dir);
-  const url = `tcp://127.0.0.1:${shared.port}`;
-  await using far = await connect(`${url}/far`, { name: "far", token: "secret" });
+const TOKEN = "a token";
+const TOKENS = [{ name: "ci", sha256: await sha256(TOKEN) }];
+
+async function sha256(text: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
+}
+
+Deno.test("connect() reaches any channel by TCP", async () => {
+  await using broker = await startNetworkBroker({ all: {} });
+  await using far = await connect(`${broker.url("all")}/far`, { name: "far" });
   await using near = await connect("far", { socket_dir: broker.socket_dir });
   assert.equal(far.name, "far");
-  assert.deepEqual(shared.hellos.map(({ channel, name, token }) => [channel, name, token]), [["far", "far", "secret"]]);
   near.handle(({ data }) => `${data}!`);
   await near.flush();
   assert.equal(await far.invoke("hello"), "hello!");
   const big = crypto.getRandomValues(new Uint8Array(60_000)), events = near.events();
   await far.broadcast(big);
   assert.deepEqual((await events.next()).value!.data, big);
-  assert.equal((await far.clients()).length, 2);
-  assert.equal(shared.hellos.at(-1)!.channel, "ipcd");
+  assert.deepEqual((await far.clients()).map(({ name }) => name).sort(), ["", "far"]);
+  await using other = await connect("other", { url: broker.url("all") });
+  assert.equal(other.name, "other");
 });
 
-Deno.test("control() asks by TCP", async () => {
-  await using broker = await startTestBroker();
-  await using shared = new SharedListener(broker.socket_dir);
-  const answer = await control("ping", {}, { url: `tcp://127.0.0.1:${shared.port}`, token: "secret" });
-  assert.equal((answer as { pid: number }).pid, Deno.pid);
-  assert.equal(shared.hellos[0]!.token, "secret");
+Deno.test("connect() and control() show their token, and are told if it is not accepted", async () => {
+  await using broker = await startNetworkBroker({ guarded: { tokens: TOKENS } });
+  const url = broker.url("guarded");
+  assert.equal((await control("ping", {}, { url, token: TOKEN }) as { pid: number }).pid, Deno.pid);
+  await using far = await connect(`${url}/far`, { token: TOKEN });
+  assert.equal((await far.clients()).length, 1);
+  for (const token of [undefined, "another"]) {
+    assert.equal((await failure(connect(`${url}/far`, { token }))).reason, "UNAUTHORIZED");
+    assert.equal((await failure(control("ping", {}, { url, token }))).reason, "UNAUTHORIZED");
+  }
 });
 
 Deno.test("Channel resumes by TCP after a break: nothing missed, nothing doubled", async () => {
-  await using broker = await startTestBroker();
-  await using shared = new SharedListener(broker.socket_dir);
+  await using broker = await startNetworkBroker({ all: {} });
+  await using wire = Wire.to(broker.port("all"));
   await using publisher = await connect("cut", { socket_dir: broker.socket_dir });
   const notices: Notice[] = [], got: unknown[] = [];
-  await using listener = await connect(`tcp://127.0.0.1:${shared.port}/cut`, {
+  await using listener = await connect(`tcp://127.0.0.1:${wire.port}/cut`, {
     onnotice: (notice) => void notices.push(notice),
   });
   listener.listen(({ data }) => void got.push(data));
@@ -216,7 +119,7 @@ Deno.test("Channel resumes by TCP after a break: nothing missed, nothing doubled
     await publisher.broadcast(n);
     if (n % 2_000 === 1_000) {
       await publisher.flush();
-      shared.cut();
+      wire.cut();
     }
     if (n % 2_000 === 1_500) await delay(20);
   }
@@ -240,23 +143,22 @@ Deno.test("connect() says that nobody listens at an address, and what to do", as
 
 Deno.test("connect() gives up on a host that does not answer", async () => {
   using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const accepting = silent.accept();
   for (const transport of ["tcp", "tls"]) {
+    const accepting = silent.accept();
     const error = await failure(
       connect(`${transport}://127.0.0.1:${silent.addr.port}/deploys`, { connect_timeout_ms: 50 }),
     );
     assert.equal(error.reason, "TIMEOUT", error.message);
+    (await accepting).close();
   }
-  (await accepting).close();
 });
 
 Deno.test("connect() tells that it fell back to TCP where there are no unix sockets", async () => {
-  await using broker = await startTestBroker();
-  await using shared = new SharedListener(broker.socket_dir);
+  await using broker = await startNetworkBroker({ all: {} });
   const windows = { os: "windows", variable: () => undefined }, notices: Notice[] = [];
   const missing = await failure(new Session("deploys", brokerAddress({}, windows), { connect_timeout_ms: 500 }).open());
   assert.match(missing.message, /no unix sockets on this system, so tcp:\/\/127\.0\.0\.1:7410 was tried/);
-  const address = { ...channelAddress(`tcp://127.0.0.1:${shared.port}/deploys`, {}).address, fallback: true };
+  const address = { ...channelAddress(`${broker.url("all")}/deploys`, {}).address, fallback: true };
   const session = new Session("deploys", address, { onnotice: (notice) => void notices.push(notice) });
   await session.open();
   await session.close();
@@ -267,13 +169,19 @@ Deno.test("connect() reaches a channel by TLS, and trusts nobody else", async (t
   const dir = Deno.makeTempDirSync({ prefix: "ipc-tls-" });
   await using _dir = { [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
   const { ca, other_ca, key, cert, expired, elsewhere } = await certificates(dir);
-  await using broker = await startTestBroker();
-  await using good = new SharedListener(broker.socket_dir, { cert, key });
-  await using old = new SharedListener(broker.socket_dir, { cert: expired, key });
-  await using other = new SharedListener(broker.socket_dir, { cert: elsewhere, key });
+  const tokens = TOKENS;
+  await using broker = await startNetworkBroker({
+    good: { tls: { cert, key }, tokens },
+    expired: { tls: { cert: expired, key }, tokens },
+    elsewhere: { tls: { cert: elsewhere, key }, tokens },
+    plain: {},
+  });
+  const joined = async (): Promise<number> =>
+    (await control("clients", { channel: "far" }, { socket_dir: broker.socket_dir }) as unknown[]).length;
 
-  await t.step("events and requests, with the right authority", async () => {
-    await using far = await connect(`tls://localhost:${good.port}/far`, { ca: [other_ca, ca] });
+  await t.step("events and requests, with the right authority, and after a break", async () => {
+    await using wire = Wire.to(broker.port("good"));
+    await using far = await connect(`tls://localhost:${wire.port}/far`, { ca: [other_ca, ca], token: TOKEN });
     far.handle(({ data }) => (data as Uint8Array).length);
     await far.flush();
     await using near = await connect("far", { socket_dir: broker.socket_dir });
@@ -282,30 +190,29 @@ Deno.test("connect() reaches a channel by TLS, and trusts nobody else", async (t
     for (let n = 0; n < 1_000; n++) await far.broadcast(n);
     for (let n = 0; n < 1_000; n++) assert.equal((await got.next()).value!.data, n);
     await far.flush();
-    good.cut();
-    await until(() => far.connected && far.client > 3, "the next connection");
+    const { client } = far;
+    wire.cut();
+    await until(() => far.connected && far.client !== client, "the next connection");
     await far.flush();
     assert.equal(await near.invoke("abc", { timeout_ms: 2_000 }), 3);
   });
 
-  const refused = async (url: string, ca: string | undefined, words: RegExp): Promise<void> => {
-    const heard = (): number => [good, old, other].reduce((sum, { hellos }) => sum + hellos.length, 0);
-    const before = heard();
-    const error = await failure(connect(url, { ca, token: "secret" }));
-    assert.ok(error instanceof IpcError && error.reason === "FORBIDDEN", error.message);
+  const refused = async (name: string, ca: string | undefined, words: RegExp): Promise<void> => {
+    const before = await joined(), error = await failure(connect(`${broker.url(name)}/far`, { ca, token: TOKEN }));
+    assert.equal(error.reason, "FORBIDDEN", error.message);
     assert.match(error.message, words);
     assert.match(error.message, /Nothing was sent/);
-    assert.equal(heard(), before);
+    assert.equal(await joined(), before);
   };
   await t.step("unknown authority", async () => {
-    await refused(`tls://localhost:${good.port}/far`, other_ca, /signed by nobody who is trusted here.*--ca/);
-    await refused(`tls://localhost:${good.port}/far`, undefined, /signed by nobody who is trusted here/);
+    await refused("good", other_ca, /signed by nobody who is trusted here.*--ca/);
+    await refused("good", undefined, /signed by nobody who is trusted here/);
   });
-  await t.step("expired", () => refused(`tls://localhost:${old.port}/far`, ca, /has expired/));
-  await t.step("another host", () => refused(`tls://localhost:${other.port}/far`, ca, /is for another host/));
-  await t.step("a server that does not speak TLS", async () => {
-    await using plain = new SharedListener(broker.socket_dir);
-    const error = await failure(connect(`tls://localhost:${plain.port}/far`, { ca, connect_timeout_ms: 300 }));
+  await t.step("expired", () => refused("expired", ca, /has expired/));
+  await t.step("another host", () => refused("elsewhere", ca, /is for another host/));
+  await t.step("a listener that does not speak TLS", async () => {
+    const url = `tls://localhost:${broker.port("plain")}/far`;
+    const error = await failure(connect(url, { ca, connect_timeout_ms: 1_000 }));
     assert.ok(["CHANNEL_RECV", "TIMEOUT"].includes(error.reason), error.message);
   });
 });

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import type { ListenSecrets, ListenSettings } from "../config/settings.ts";
+import { startBroker } from "../daemon/mod.ts";
+import { testSettings } from "../daemon/testing.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 import { type Channel, control, IpcError } from "./mod.ts";
 
@@ -92,9 +95,47 @@ export async function settle(...channels: Channel[]): Promise<void> {
   for (const channel of channels) await channel.flush();
 }
 
+/** Who may come in by a port, and what it shows. */
+export type Ports = { readonly [name: string]: Partial<ListenSecrets> };
+
+/** A broker that listens on a free port for each name given; `url` says where. */
+export async function startNetworkBroker(
+  ports: Ports,
+): Promise<AsyncDisposable & { socket_dir: string; url(name: string): string; port(name: string): number }> {
+  const mask = Deno.umask(), socket_dir = Deno.makeTempDirSync({ prefix: "ipc-test-" }), silent = (): void => {};
+  const listen: ListenSettings[] = Object.entries(ports).map(([name, { tls, tokens }]) => ({
+    name,
+    hostname: "127.0.0.1",
+    port: 0,
+    channel: undefined,
+    tls: tls && { cert: "", key: "" },
+    token_file: tokens && "",
+  }));
+  const broker = await startBroker({
+    settings: { ...testSettings(socket_dir), listen },
+    state_dir: `${socket_dir}/state`,
+    version: "0.0.0-test",
+    log: { debug: silent, info: silent, warning: silent, error: silent },
+    secrets: ({ name }) => ({ tls: undefined, tokens: undefined, ...ports[name] }),
+  });
+  Deno.umask(mask);
+  const stats = await control("stats", {}, { socket_dir }) as { listen: { name: string; port: number }[] };
+  const port = (name: string): number => stats.listen.find((entry) => entry.name === name)!.port;
+  return {
+    socket_dir,
+    port,
+    url: (name) => `${ports[name]!.tls === undefined ? "tcp" : "tls"}://localhost:${port(name)}`,
+    async [Symbol.asyncDispose]() {
+      await broker.drain("the test is over");
+      Deno.removeSync(socket_dir, { recursive: true });
+    },
+  };
+}
+
 /**
- * A socket in a directory of its own that passes everything on to a channel's real socket, until it is cut. For what a
- * broker does not do by itself: a connection that breaks in the middle of a frame, or that stops taking bytes.
+ * A socket in a directory of its own that passes everything on to a channel's real socket, or a port that does so to a
+ * broker's, until it is cut. For what a broker does not do by itself: a connection that breaks in the middle of a frame,
+ * or that stops taking bytes.
  */
 export class Wire implements AsyncDisposable {
   readonly socket_dir: string = Deno.makeTempDirSync({ prefix: "ipc-wire-" });
@@ -102,27 +143,41 @@ export class Wire implements AsyncDisposable {
   connections = 0;
   /** While set, nothing is read from clients. */
   held = false;
-  readonly #target: string;
-  readonly #path: string;
-  #listener: Deno.UnixListener | undefined;
-  readonly #conns: Set<Deno.UnixConn> = new Set();
+  /** Where it takes connections, if that is a port. */
+  port = 0;
+  readonly #listen: () => Deno.Listener;
+  readonly #connect: () => Promise<Deno.Conn>;
+  #listener: Deno.Listener | undefined;
+  readonly #conns: Set<Deno.Conn> = new Set();
   readonly #running: Set<Promise<void>> = new Set();
 
-  private constructor(target: string, path_of: (dir: string) => string) {
-    this.#target = target;
-    this.#path = path_of(this.socket_dir);
+  private constructor(listen: (wire: Wire) => Deno.Listener, connect: () => Promise<Deno.Conn>) {
+    this.#listen = () => listen(this);
+    this.#connect = connect;
     this.mend();
   }
 
   static async lay(broker_dir: string, channel: string): Promise<Wire> {
     await control("open", { channel }, { socket_dir: broker_dir });
-    return new Wire(socketPath(broker_dir, channel), (dir) => socketPath(dir, channel));
+    return new Wire(
+      ({ socket_dir }) => Deno.listen({ transport: "unix", path: socketPath(socket_dir, channel) }),
+      () => Deno.connect({ transport: "unix", path: socketPath(broker_dir, channel) }),
+    );
+  }
+
+  /** To a port. */
+  static to(port: number): Wire {
+    return new Wire((wire) => {
+      const listener = Deno.listen({ hostname: "127.0.0.1", port: wire.port });
+      wire.port = listener.addr.port;
+      return listener;
+    }, () => Deno.connect({ hostname: "127.0.0.1", port }));
   }
 
   /** Takes connections again. */
   mend(): void {
     if (this.#listener !== undefined) return;
-    this.#listener = Deno.listen({ transport: "unix", path: this.#path });
+    this.#listener = this.#listen();
     this.#follow(this.#accept(this.#listener));
   }
 
@@ -146,10 +201,10 @@ export class Wire implements AsyncDisposable {
     await Deno.remove(this.socket_dir, { recursive: true });
   }
 
-  async #accept(listener: Deno.UnixListener): Promise<void> {
+  async #accept(listener: Deno.Listener): Promise<void> {
     try {
       for (;;) {
-        const client = await listener.accept(), broker = await Deno.connect({ transport: "unix", path: this.#target });
+        const client = await listener.accept(), broker = await this.#connect();
         this.connections++;
         this.#conns.add(client).add(broker);
         this.#follow(this.#pass(client, broker, true));
@@ -160,7 +215,7 @@ export class Wire implements AsyncDisposable {
     }
   }
 
-  async #pass(from: Deno.UnixConn, to: Deno.UnixConn, up: boolean): Promise<void> {
+  async #pass(from: Deno.Conn, to: Deno.Conn, up: boolean): Promise<void> {
     const buffer = new Uint8Array(16_384);
     try {
       for (;;) {
@@ -184,7 +239,7 @@ export class Wire implements AsyncDisposable {
   }
 }
 
-function close(conn: Deno.UnixConn): void {
+function close(conn: Deno.Conn): void {
   try {
     conn.close();
   } catch {
