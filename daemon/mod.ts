@@ -3,29 +3,26 @@
  *
  * @module
  */
-import type { ChannelSettings, ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
-import { checkChannelName, CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
+import type { ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
+import { checkChannelName, IpcError, socketPath } from "../protocol/mod.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
 import { buffers } from "./buffer_pool.ts";
+import { ChannelSockets, GOING_AWAY } from "./channel_sockets.ts";
 import { control } from "./control/mod.ts";
 import type { ControlContext } from "./control/context.ts";
 import { byeFrame, type Door, serve, type Service } from "./dialects/mod.ts";
 import { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import type { Channel, Client } from "./registry.ts";
+import type { Client } from "./registry.ts";
 import { BUCKET_MS } from "./deadlines.ts";
 import { type Peer, Router } from "./router/mod.ts";
-import { mayBeOpened, plainSettings } from "./settings_view.ts";
+import { plainSettings } from "./settings_view.ts";
 import { SharedListeners } from "./shared_listeners.ts";
 import { Connection } from "./transport/connection.ts";
 import { Keepalive } from "./transport/keepalive.ts";
-import { Listener } from "./transport/listener.ts";
 import { Strangers } from "./transport/strangers.ts";
 
 export type { Log } from "./log.ts";
-
-/** How many channels may be open. */
-export const CHANNELS_MAX = 16_384;
 
 const TICK_MS = 500, REBIND_TICKS = 4;
 /** How long a client may take to read its BYE when the broker ends. */
@@ -92,11 +89,8 @@ class RunningBroker implements Broker {
   readonly #service: Service;
   readonly #strangers: Strangers;
   readonly #keepalive = new Keepalive();
-  readonly #listeners = new Map<string, Listener>();
+  readonly #channels: ChannelSockets;
   readonly #shared: SharedListeners;
-  readonly #opening = new Map<string, Promise<Channel<Peer>>>();
-  /** Channels whose socket is about to be removed. */
-  readonly #closing = new Map<string, Promise<void>>();
   readonly #connections = new Set<Connection>();
   readonly #clients = new Map<Connection, Client<Peer>>();
   readonly #started_ms = performance.now();
@@ -130,6 +124,15 @@ class RunningBroker implements Broker {
       this.#refuse({ why: error.message });
       connection.dismiss((connection.farewell ?? byeFrame)(error));
     });
+    this.#channels = new ChannelSockets({
+      router: this.#router,
+      log: options.log,
+      settings: () => this.#settings,
+      accepted: (conn, door) => this.#accepted(conn, door),
+      ready: () => this.#strangers.ready(),
+      warn: (message, properties) => this.#warn(message, properties),
+      announce: (event) => this.#announce(event),
+    });
     this.#shared = new SharedListeners({
       registry: this.#router.registry,
       secrets: options.secrets ?? (() => ({ tls: undefined, tokens: undefined })),
@@ -141,7 +144,7 @@ class RunningBroker implements Broker {
     this.#service = {
       router: this.#router,
       version: options.version,
-      open: async (channel) => await this.#open(checkChannelName(channel)),
+      open: async (channel) => await this.#channels.open(checkChannelName(channel)),
       estranged: (connection) => {
         this.#clients.delete(connection);
         this.#keepalive.remove(connection);
@@ -169,13 +172,13 @@ class RunningBroker implements Broker {
       listeners: () => this.#shared.describe(),
       config: () => plainSettings(this.#settings),
       path: (channel) => socketPath(this.#settings.socket_dir, channel),
-      open: (channel) => this.#open(channel),
+      open: (channel) => this.#channels.open(channel),
       reload: () => this.reload(),
       drain: (reason) => void this.drain(reason),
     };
     this.#router.answer = control(context);
-    this.#router.control = await this.#openChannel(CONTROL_CHANNEL, false);
-    for (const name of this.#settings.channels.keys()) await this.#open(name);
+    this.#router.control = await this.#channels.openControl();
+    for (const name of this.#settings.channels.keys()) await this.#channels.open(name);
     await this.#shared.replace(this.#settings.listen);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#log.info("broker is ready", {
@@ -189,7 +192,7 @@ class RunningBroker implements Broker {
 
   /** Takes apart what a failed start left. */
   async abort(): Promise<void> {
-    await Promise.all([this.#shared, ...this.#listeners.values()].map((listener) => listener.close()));
+    await Promise.all([this.#shared.close(), this.#channels.close()]);
     for (const connection of this.#connections) connection.close();
     this.#lock.release();
   }
@@ -209,7 +212,7 @@ class RunningBroker implements Broker {
     const before = this.#settings;
     this.#settings = settings;
     try {
-      for (const name of settings.channels.keys()) await this.#open(name);
+      for (const name of settings.channels.keys()) await this.#channels.open(name);
       await this.#shared.replace(settings.listen);
     } catch (error) {
       // What was opened until here counts as opened on demand from now on, and closes when nobody uses it.
@@ -224,12 +227,12 @@ class RunningBroker implements Broker {
   #apply(settings: Settings): void {
     this.#settings = settings;
     for (const [connection, client] of this.#clients) {
-      const rules = this.#rules(client.channel.name);
+      const rules = this.#channels.rules(client.channel.name);
       connection.outbox.limit_bytes = rules.queue_bytes;
       connection.scanner.message_bytes_max = rules.max_message_bytes;
     }
     for (const channel of this.#router.registry.channels.values()) {
-      channel.rules = this.#rules(channel.name);
+      channel.rules = this.#channels.rules(channel.name);
       channel.dynamic = channel !== this.#router.control && !settings.channels.has(channel.name);
       channel.history.resize(channel.rules.history_bytes);
       this.#router.events.next(channel);
@@ -243,12 +246,12 @@ class RunningBroker implements Broker {
     this.#announce({ event: "draining", reason });
     router.draining = true;
     this.#lock.draining();
-    await Promise.allSettled(this.#opening.values());
-    const closing = [this.#shared, ...this.#listeners.values()].map((listener) => listener.close());
+    await this.#channels.settled();
+    const closing = [this.#shared.close(), this.#channels.close()];
     for (const connection of this.#strangers.close()) {
       connection.dismiss((connection.farewell ?? byeFrame)(GOING_AWAY));
     }
-    await Promise.all([...closing, ...this.#closing.values()]);
+    await Promise.all(closing);
     // From here on a successor may bind the same paths; this broker never touches them again.
     this.#lock.release();
     const deadline_ms = performance.now() + this.#settings.drain_timeout_ms;
@@ -273,51 +276,6 @@ class RunningBroker implements Broker {
     if (this.#router.requests.deadlines.size > 0) return false;
     for (const connection of this.#connections) if (connection.outbox.queued_bytes > 0) return false;
     return true;
-  }
-
-  #open(name: string): Promise<Channel<Peer>> {
-    const opened = this.#opening.get(name) ?? this.#router.registry.channels.get(name);
-    if (opened !== undefined) return Promise.resolve(opened);
-    const configured = this.#settings.channels.has(name);
-    if (!configured && !mayBeOpened(this.#settings, name)) {
-      throw new IpcError(
-        "CHANNEL_NOT_FOUND",
-        `channel "${name}" is not in the configuration, and dynamic_channels does not allow clients to open it`,
-      );
-    }
-    if (this.#router.draining) throw GOING_AWAY;
-    if (this.#router.registry.channels.size >= CHANNELS_MAX) {
-      throw new IpcError("OVERLOADED", `Cannot open channel "${name}": ${CHANNELS_MAX} are open`);
-    }
-    const opening = this.#openChannel(name, !configured).finally(() => this.#opening.delete(name));
-    this.#opening.set(name, opening);
-    return opening;
-  }
-
-  async #openChannel(name: string, dynamic: boolean): Promise<Channel<Peer>> {
-    await this.#closing.get(name);
-    const path = socketPath(this.#settings.socket_dir, name);
-    const channel = this.#router.open(name, dynamic, this.#rules(name));
-    const door: Door = { channel, public: false, guarded: false, admit() {} };
-    let listener: Listener;
-    try {
-      listener = await Listener.bind(path, {
-        accepted: (conn) => this.#accepted(conn, door),
-        ready: () => this.#strangers.ready(),
-        failed: (error) => this.#warn("cannot accept connections", { channel: name, error: String(error) }),
-      });
-    } catch (error) {
-      this.#router.registry.channels.delete(name);
-      throw error;
-    }
-    this.#listeners.set(name, listener);
-    if (name !== CONTROL_CHANNEL) this.#announce({ event: "channel_opened", channel: name });
-    this.#log.debug("channel opened", { channel: name, path, dynamic });
-    return channel;
-  }
-
-  #rules(name: string): ChannelSettings {
-    return this.#settings.channels.get(name) ?? this.#settings.defaults;
   }
 
   #accepted(conn: Deno.Conn, door: Door): void {
@@ -388,10 +346,10 @@ class RunningBroker implements Broker {
     );
     for (const channel of this.#router.registry.channels.values()) {
       channel.measureRate(TICK_MS);
-      this.#closeIfIdle(channel, now_ms);
+      this.#channels.closeIfIdle(channel, now_ms);
     }
     if (++this.#ticks % REBIND_TICKS === 0) {
-      this.#guardPaths();
+      this.#channels.guardPaths();
       buffers.trim();
     }
     const idle_ms = this.#connections.size > 0 ? 0 : now_ms - this.#idle_since_ms;
@@ -404,34 +362,7 @@ class RunningBroker implements Broker {
     if (client?.dialect !== "binary") return;
     this.#router.leave(client, new IpcError("TIMEOUT", "two PINGs were not answered"));
   }
-
-  #closeIfIdle(channel: Channel<Peer>, now_ms: number): void {
-    if (!channel.dynamic || channel.clients.size > 0 || this.#router.draining) return;
-    // What is retained was kept for listeners to come: it would be lost with the channel.
-    if (channel.retained !== undefined || now_ms - channel.idle_since_ms < this.#settings.channel_idle_ms) return;
-    const listener = this.#listeners.get(channel.name);
-    this.#listeners.delete(channel.name);
-    if (listener !== undefined) {
-      this.#closing.set(channel.name, listener.close().finally(() => this.#closing.delete(channel.name)));
-    }
-    this.#router.close(channel, new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`));
-    this.#announce({ event: "channel_closed", channel: channel.name });
-    this.#log.debug("channel closed", { channel: channel.name });
-  }
-
-  /** Somebody may have removed a socket under us, as cleaners of /tmp do. */
-  #guardPaths(): void {
-    for (const [name, listener] of this.#listeners) {
-      if (this.#router.draining || listener.intact()) continue;
-      listener.rebind().then(
-        () => this.#log.warning("a socket was removed and is bound again", { channel: name, path: listener.path }),
-        (error) => this.#warn("a socket was replaced", { channel: name, error: String(error) }),
-      );
-    }
-  }
 }
-
-const GOING_AWAY = new IpcError("SHUTDOWN", "the broker is going away");
 
 const PING = encodeFrame({ type: FRAME_TYPES.PING });
 

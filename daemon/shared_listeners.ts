@@ -36,6 +36,9 @@ interface Open extends Wanted {
 export class SharedListeners {
   readonly #owner: SharedListenersOwner;
   #open: Open[] = [];
+  #closed = false;
+  /** One change at a time. */
+  #changing: Promise<void> = Promise.resolve();
 
   constructor(owner: SharedListenersOwner) {
     this.#owner = owner;
@@ -59,7 +62,21 @@ export class SharedListeners {
    *
    * @throws {IpcError} If one cannot be opened, or what the files are read by throws; then everything is as it was.
    */
-  async replace(settings: readonly ListenSettings[]): Promise<void> {
+  replace(settings: readonly ListenSettings[]): Promise<void> {
+    const change = this.#changing.then(() => this.#replace(settings));
+    this.#changing = change.catch(() => {});
+    return change;
+  }
+
+  /** Stops accepting. Resolves when all ports are free. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#changing;
+    await Promise.all(this.#open.splice(0).map(({ listener }) => listener.close()));
+  }
+
+  async #replace(settings: readonly ListenSettings[]): Promise<void> {
+    if (this.#closed) return;
     const wanted = settings.map((entry): Wanted => ({ settings: entry, secrets: this.#owner.secrets(entry) }));
     const before = this.#open, kept = new Map<Wanted, Open>();
     for (const entry of wanted) {
@@ -82,11 +99,6 @@ export class SharedListeners {
       const same = kept.get(entry);
       return same === undefined ? opened.shift()! : { ...same, ...entry };
     });
-  }
-
-  /** Stops accepting. Resolves when all ports are free. */
-  async close(): Promise<void> {
-    await Promise.all(this.#open.splice(0).map(({ listener }) => listener.close()));
   }
 
   #listen({ settings, secrets }: Wanted): Open {

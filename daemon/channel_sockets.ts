@@ -1,0 +1,146 @@
+/**
+ * Channels and their sockets: opened from the configuration or by whoever asks, closed when nobody was there for a while.
+ *
+ * @module
+ */
+import type { ChannelSettings, Settings } from "../config/settings.ts";
+import { CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
+import type { Door } from "./dialects/mod.ts";
+import type { Log } from "./log.ts";
+import type { Channel } from "./registry.ts";
+import type { Peer, Router } from "./router/mod.ts";
+import { mayBeOpened } from "./settings_view.ts";
+import { Listener } from "./transport/listener.ts";
+
+/** How many channels may be open. */
+export const CHANNELS_MAX = 16_384;
+
+/** What those who connect after the end has begun are told. */
+export const GOING_AWAY = new IpcError("SHUTDOWN", "the broker is going away");
+
+/** What the channels are given. */
+export interface ChannelSocketsOwner {
+  readonly router: Router;
+  readonly log: Log;
+  settings(): Settings;
+  accepted(conn: Deno.Conn, door: Door): void;
+  ready(): Promise<void> | undefined;
+  /** Logs what could happen with every connection. */
+  warn(message: string, properties: Record<string, unknown>): void;
+  announce(event: Record<string, unknown>): void;
+}
+
+/** See the module's head. */
+export class ChannelSockets {
+  readonly #owner: ChannelSocketsOwner;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #opening = new Map<string, Promise<Channel<Peer>>>();
+  /** Channels whose socket is about to be removed. */
+  readonly #closing = new Map<string, Promise<void>>();
+
+  constructor(owner: ChannelSocketsOwner) {
+    this.#owner = owner;
+  }
+
+  /** What a channel is run by. */
+  rules(name: string): ChannelSettings {
+    const settings = this.#owner.settings();
+    return settings.channels.get(name) ?? settings.defaults;
+  }
+
+  /** Opens the broker's own channel. */
+  openControl(): Promise<Channel<Peer>> {
+    return this.#bind(CONTROL_CHANNEL, false);
+  }
+
+  /**
+   * Opens a channel, or finds it open.
+   *
+   * @throws {IpcError} CHANNEL_NOT_FOUND if clients may not open it, and whatever {@linkcode Listener.bind} throws.
+   */
+  open(name: string): Promise<Channel<Peer>> {
+    const { router } = this.#owner, settings = this.#owner.settings();
+    const opened = this.#opening.get(name) ?? router.registry.channels.get(name);
+    if (opened !== undefined) return Promise.resolve(opened);
+    const configured = settings.channels.has(name);
+    if (!configured && !mayBeOpened(settings, name)) {
+      throw new IpcError(
+        "CHANNEL_NOT_FOUND",
+        `channel "${name}" is not in the configuration, and dynamic_channels does not allow clients to open it`,
+      );
+    }
+    if (router.draining) throw GOING_AWAY;
+    if (router.registry.channels.size >= CHANNELS_MAX) {
+      throw new IpcError("OVERLOADED", `Cannot open channel "${name}": ${CHANNELS_MAX} are open`);
+    }
+    const opening = this.#bind(name, !configured).finally(() => this.#opening.delete(name));
+    this.#opening.set(name, opening);
+    return opening;
+  }
+
+  /** Closes a channel that was opened on demand and is used by nobody. */
+  closeIfIdle(channel: Channel<Peer>, now_ms: number): void {
+    const { router } = this.#owner;
+    if (!channel.dynamic || channel.clients.size > 0 || router.draining) return;
+    // What is retained was kept for listeners to come: it would be lost with the channel.
+    if (channel.retained !== undefined || now_ms - channel.idle_since_ms < this.#owner.settings().channel_idle_ms) {
+      return;
+    }
+    const listener = this.#listeners.get(channel.name);
+    this.#listeners.delete(channel.name);
+    if (listener !== undefined) {
+      this.#closing.set(channel.name, listener.close().finally(() => this.#closing.delete(channel.name)));
+    }
+    router.close(channel, new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`));
+    this.#owner.announce({ event: "channel_closed", channel: channel.name });
+    this.#owner.log.debug("channel closed", { channel: channel.name });
+  }
+
+  /** Binds again what somebody has removed under us, as cleaners of /tmp do. */
+  guardPaths(): void {
+    const { router, log, warn } = this.#owner;
+    for (const [name, listener] of this.#listeners) {
+      if (router.draining || listener.intact()) continue;
+      listener.rebind().then(
+        () => log.warning("a socket was removed and is bound again", { channel: name, path: listener.path }),
+        (error) => warn("a socket was replaced", { channel: name, error: String(error) }),
+      );
+    }
+  }
+
+  /** Resolves when nothing is being opened any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+  }
+
+  /** Stops accepting and removes all sockets. Resolves when their paths are nobody's. */
+  async close(): Promise<void> {
+    await Promise.all([
+      ...[...this.#listeners.values()].map((listener) => listener.close()),
+      ...this.#closing.values(),
+    ]);
+  }
+
+  async #bind(name: string, dynamic: boolean): Promise<Channel<Peer>> {
+    const { router, log } = this.#owner;
+    await this.#closing.get(name);
+    const path = socketPath(this.#owner.settings().socket_dir, name);
+    const channel = router.open(name, dynamic, this.rules(name));
+    const door: Door = { channel, public: false, guarded: false, admit() {} };
+    let listener: Listener;
+    try {
+      listener = await Listener.bind(path, {
+        accepted: (conn) => this.#owner.accepted(conn, door),
+        ready: () => this.#owner.ready(),
+        failed: (error) => this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),
+      });
+    } catch (error) {
+      router.registry.channels.delete(name);
+      throw error;
+    }
+    this.#listeners.set(name, listener);
+    if (name !== CONTROL_CHANNEL) this.#owner.announce({ event: "channel_opened", channel: name });
+    log.debug("channel opened", { channel: name, path, dynamic });
+    return channel;
+  }
+}
