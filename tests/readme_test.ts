@@ -43,11 +43,9 @@ Deno.test("README: the tutorial, typed line by line", async () => {
 Deno.test("README: every other command is one that ipc knows", async () => {
   await using sandbox = new CliSandbox();
   const blocks = [...README.matchAll(/```sh\n([^]*?)```/g)].map((match) => match[1]!).join("");
-  const lines = [...blocks.matchAll(/^(?:.*\| )?(ipc [a-z].*?)(?:\s+#.*)?$/gm)].map((match) => match[1]!);
-  assert(lines.length > 10, `only ${lines.length} commands`);
-  for (const verb of new Set(lines.map((line) => line.split(" ")[1]!))) {
-    assert.equal((await sandbox.sh(`ipc ${verb} --help`)).code, 0, verb);
-  }
+  const verbs = [...blocks.matchAll(/\bipc ([a-z]+)/g)].map((match) => match[1]!);
+  assert(verbs.length > 10, `only ${verbs.length} commands`);
+  for (const verb of new Set(verbs)) assert.equal((await sandbox.sh(`ipc ${verb} --help`)).code, 0, verb);
 });
 
 async function until(sandbox: CliSandbox, line: string): Promise<void> {
