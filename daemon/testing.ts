@@ -89,7 +89,7 @@ export async function startTestBroker(
 }
 
 /** A client that sends and takes frames, and does nothing by itself. */
-export class RawClient {
+export class RawClient implements Disposable {
   readonly conn: Deno.UnixConn;
   readonly scanner: Scanner = new Scanner(FROM_BROKER, 1 << 30);
   welcome: Welcome | undefined;
@@ -150,6 +150,10 @@ export class RawClient {
   async until(type: number): Promise<Frame> {
     for (let frame; (frame = await this.next()) !== undefined;) if (frame.type === type) return frame;
     throw new Error(`the connection ended before a frame of type ${type}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   close(): void {

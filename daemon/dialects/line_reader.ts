@@ -50,7 +50,7 @@ export class LineReader {
     const found = this.#searched < end - start ? bytes.indexOf(LF, start + this.#searched) : -1;
     if (found < 0 || found >= end) {
       this.#searched = end - start;
-      this.#check(end - start);
+      this.#check(end > start && bytes[end - 1] === CR ? end - start - 1 : end - start);
       return false;
     }
     this.start = start;

@@ -4,6 +4,9 @@
  * tenth of a second to speak: so a flood of silent connections cannot keep out one that says HELLO at once, as every
  * honest client does. Until then nothing is accepted, and the kernel's backlog holds who comes.
  *
+ * A process that had no time for a tenth of a second finds everybody old and has read nothing of what they said. So the
+ * clock alone does not do: whoever is to give way is found old first, and then everything that came is read.
+ *
  * @module
  */
 import { IpcError } from "../../protocol/errors.ts";
@@ -18,6 +21,8 @@ export class Strangers {
   readonly #since = new Map<Connection, number>();
   readonly #now: () => number;
   readonly #refuse: (connection: Connection, error: IpcError) => void;
+  /** Was found to have had its time, and has said nothing that could be read since. */
+  #late: Connection | undefined;
   #waiting: { promise: Promise<void>; resolve: () => void; timer: ReturnType<typeof setTimeout> } | undefined;
 
   /**
@@ -36,15 +41,18 @@ export class Strangers {
 
   /** It has said HELLO, or is gone. */
   remove(connection: Connection): void {
+    if (connection === this.#late) this.#late = undefined;
     if (this.#since.delete(connection)) this.#wake();
   }
 
   /** Resolves when it is worth asking again; `undefined` if another may come in at once. */
   ready(): Promise<void> | undefined {
-    if (this.#since.size < HANDSHAKES_MAX || this.#oldestAge() >= GRACE_MS) return undefined;
+    if (this.#since.size < HANDSHAKES_MAX) return undefined;
+    const [oldest, since_ms] = this.#since.entries().next().value!, old = this.#now() - since_ms >= GRACE_MS;
+    if (old && oldest === this.#late) return undefined;
     if (this.#waiting === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting = { promise, resolve, timer: setTimeout(() => this.#wake(), GRACE_MS) };
+      this.#waiting = { promise, resolve, timer: old ? this.#afterReading(oldest) : this.#wakeAfter(GRACE_MS) };
     }
     return this.#waiting.promise;
   }
@@ -62,13 +70,21 @@ export class Strangers {
   close(): Connection[] {
     const all = [...this.#since.keys()];
     this.#since.clear();
+    this.#late = undefined;
     this.#wake();
     return all;
   }
 
-  #oldestAge(): number {
-    for (const since of this.#since.values()) return this.#now() - since;
-    return 0;
+  #wakeAfter(ms: number): ReturnType<typeof setTimeout> {
+    return setTimeout(() => this.#wake(), ms);
+  }
+
+  /** Timers run before what has come is read, so it takes two of them. */
+  #afterReading(oldest: Connection): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.#late = oldest;
+      if (this.#waiting !== undefined) this.#waiting.timer = this.#wakeAfter(0);
+    }, 0);
   }
 
   #evictOldest(): void {

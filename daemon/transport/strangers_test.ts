@@ -35,11 +35,12 @@ Deno.test("Strangers.tick() closes who has not said HELLO within 5 s, with TIMEO
   strangers.tick();
 });
 
-Deno.test("Strangers: the 65th makes the oldest give way, with OVERLOADED", () => {
+Deno.test("Strangers: the 65th makes the oldest give way, with OVERLOADED", async () => {
   const { strangers, clock, refused, add } = setup();
   const all = Array.from({ length: HANDSHAKES_MAX }, () => add());
   assert.equal(refused.length, 0);
   clock.now_ms = 100;
+  await strangers.ready();
   assert.equal(strangers.ready(), undefined);
   add();
   assert.deepEqual(refused.map(([connection, error]) => [connection === all[0], error.reason]), [[true, "OVERLOADED"]]);
@@ -61,7 +62,23 @@ Deno.test("Strangers.ready() makes the next wait at most until the oldest had a 
   const ready = strangers.ready();
   clock.now_ms = 100;
   await ready;
+  await strangers.ready();
   assert.equal(strangers.ready(), undefined);
+});
+
+Deno.test("Strangers.ready() lets nobody give way before what has come meanwhile was read", async () => {
+  const { strangers, clock, refused, add } = setup(), all = Array.from({ length: HANDSHAKES_MAX }, () => add());
+  clock.now_ms = 10_000; // and nothing was read
+  const ready = strangers.ready();
+  assert(ready !== undefined);
+  strangers.remove(all[0]!); // now it was: it has spoken
+  await ready;
+  assert.equal(strangers.ready(), undefined);
+  add();
+  assert.notEqual(strangers.ready(), undefined, "the next oldest must have its turn too");
+  await strangers.ready();
+  assert.equal(strangers.ready(), undefined);
+  assert.equal(refused.length, 0);
 });
 
 Deno.test("Strangers.close() returns who is left, counts nobody as refused, and lets go of who waits", async () => {
