@@ -175,3 +175,12 @@ function text(value: string | undefined): string | undefined {
 function quote(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
+
+/**
+ * A directory as it is used from then on.
+ *
+ * @returns Without slashes at its end; `undefined` if it is not an absolute path.
+ */
+export function asDirectory(path: string): string | undefined {
+  return isAbsolute(path) && !path.includes("\0") ? path.replace(/(?<=.)\/+$/, "") : undefined;
+}

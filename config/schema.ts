@@ -25,7 +25,7 @@ import {
 import { OVERFLOWS } from "../protocol/bodies.ts";
 import { channelGlob } from "../protocol/channel_name.ts";
 import { MESSAGE_BYTES_MAX } from "../protocol/limits.ts";
-import { isAbsolute } from "./files.ts";
+import { asDirectory } from "./files.ts";
 import type { Key, Values } from "./keys.ts";
 import { formatBytes, parseDuration, parseSize } from "./units.ts";
 
@@ -38,8 +38,8 @@ const SCHEMAS: { [K in Key]: GenericSchema<unknown, Values[K]> } = {
   socket_dir: message(
     pipe(
       string(),
-      check((path) => isAbsolute(path) && !path.includes("\0")),
-      transform((path) => path.replace(/(?<=.)\/+$/, "")),
+      check((path) => asDirectory(path) !== undefined),
+      transform((path) => asDirectory(path)!),
     ),
     "allowed is an absolute path; ~ and variables are not expanded",
   ),
