@@ -1,10 +1,10 @@
 /**
  * Connections that have not said HELLO. They are the only ones that anybody can make without saying anything, so there
  * are at most 64 of them, for at most 5 s each. When all places are taken the oldest gives way, provided that it had a
- * tenth of a second to speak: so a flood of silent connections cannot keep out one that says HELLO at once, as every
+ * quarter of a second to speak: so a flood of silent connections cannot keep out one that says HELLO at once, as every
  * honest client does. Until then nothing is accepted, and the kernel's backlog holds who comes.
  *
- * A process that had no time for a tenth of a second finds everybody old and has read nothing of what they said. So the
+ * A process that had no time for so long finds everybody old and has read nothing of what they said. So the
  * clock alone does not do: whoever is to give way is found old first, and then everything that came is read.
  *
  * @module
@@ -13,8 +13,11 @@ import { IpcError } from "../../protocol/errors.ts";
 import { HANDSHAKE_MS_MAX, HANDSHAKES_MAX } from "../../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
 
-/** How long a connection may be silent before it can be made to give way. */
-const GRACE_MS = 100;
+/**
+ * How long a connection may be silent before it can be made to give way. Where silence has a meaning it has been
+ * understood by then: nobody is told in one language that it should have spoken another.
+ */
+const GRACE_MS = 250;
 
 /** See the module's head. */
 export class Strangers {
