@@ -148,7 +148,7 @@ class RunningBroker implements Broker {
       estranged: (connection) => {
         this.#clients.delete(connection);
         this.#keepalive.remove(connection);
-        this.#strangers.add(connection);
+        this.#strangers.addAgain(connection);
       },
       refused: (connection, error) => {
         const client = this.#clients.get(connection);

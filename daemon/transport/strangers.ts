@@ -42,6 +42,11 @@ export class Strangers {
     this.#since.set(connection, this.#now());
   }
 
+  /** It was taken for somebody, and is a stranger after all. Nobody has to give way: it was let in long ago. */
+  addAgain(connection: Connection): void {
+    this.#since.set(connection, this.#now());
+  }
+
   /** It has said HELLO, or is gone. */
   remove(connection: Connection): void {
     if (connection === this.#late) this.#late = undefined;

@@ -81,6 +81,20 @@ Deno.test("Strangers.ready() lets nobody give way before what has come meanwhile
   assert.equal(refused.length, 0);
 });
 
+Deno.test("Strangers.addAgain() makes nobody give way, and lets nobody else in", async () => {
+  const { strangers, refused, add } = setup(), all = Array.from({ length: HANDSHAKES_MAX }, () => add());
+  strangers.remove(all[0]!);
+  add();
+  strangers.addAgain(all[0]!);
+  assert.equal(refused.length, 0);
+  const ready = strangers.ready();
+  strangers.remove(all[1]!);
+  await ready;
+  assert.notEqual(strangers.ready(), undefined, "64 are left");
+  strangers.remove(all[2]!);
+  assert.equal(strangers.ready(), undefined);
+});
+
 Deno.test("Strangers.close() returns who is left, counts nobody as refused, and lets go of who waits", async () => {
   const { strangers, refused, add } = setup(), all = Array.from({ length: HANDSHAKES_MAX }, () => add());
   const ready = strangers.ready();
