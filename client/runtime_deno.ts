@@ -56,15 +56,13 @@ export const runtime: Runtime = {
   uncaught: (error) => reportError(error),
 };
 
-const { errors } = Deno;
-
 const KINDS: readonly (readonly [new (...args: never[]) => Error, Refusal])[] = [
-  [errors.NotFound, "absent"],
-  [errors.ConnectionRefused, "absent"],
-  [errors.NotADirectory, "absent"],
-  [errors.WouldBlock, "busy"],
-  [errors.NotCapable, "not capable"],
-  [errors.PermissionDenied, "denied"],
+  [Deno.errors.NotFound, "absent"],
+  [Deno.errors.ConnectionRefused, "absent"],
+  [Deno.errors.NotADirectory, "absent"],
+  [Deno.errors.WouldBlock, "busy"],
+  [Deno.errors.NotCapable, "not capable"],
+  [Deno.errors.PermissionDenied, "denied"],
 ];
 
 /** They have no codes. */

@@ -7,12 +7,15 @@
  *
  *     deno run -A scripts/build.ts [DIRECTORY]
  *
+ * Without a directory it also builds dist/npm/, see build_npm.ts.
+ *
  * @module
  */
 import { build, type Plugin, stop } from "esbuild";
 import config from "../deno.json" with { type: "json" };
 import type { BuildInfo } from "../commands/build_info.ts";
 import { NODE_STUBS } from "./node_stubs.ts";
+import { packagesByDeno } from "./packages_by_deno.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -39,7 +42,7 @@ export async function buildProgram(directory = DIST): Promise<BuildInfo> {
       legalComments: "linked",
       define: { IPC_BUILD: JSON.stringify(info) },
       logLevel: "warning",
-      plugins: [verbsTogether, denoResolution],
+      plugins: [verbsTogether, nodeStubs, packagesByDeno],
     });
     await Deno.mkdir(directory);
     for (const { path, text } of outputFiles) await Deno.writeTextFile(path, hideDynamicImports(text));
@@ -49,19 +52,15 @@ export async function buildProgram(directory = DIST): Promise<BuildInfo> {
   return info;
 }
 
-/** Lets Deno say where the import map's packages are, and puts the stubs in Node's place. */
-const denoResolution: Plugin = {
-  name: "deno-resolution",
+/** Puts the stubs in Node's place. */
+const nodeStubs: Plugin = {
+  name: "node-stubs",
   setup(building) {
     building.onResolve({ filter: /^node:/ }, ({ path }) => {
       if (NODE_STUBS.has(path)) return { path, namespace: "node-stub" };
       return { external: true };
     });
     building.onLoad({ filter: /.*/, namespace: "node-stub" }, ({ path }) => ({ contents: NODE_STUBS.get(path)! }));
-    building.onResolve({ filter: /^[@a-z]/ }, ({ path, kind }) => {
-      if (kind === "entry-point") return undefined;
-      return { path: new URL(import.meta.resolve(path)).pathname };
-    });
   },
 };
 
@@ -128,4 +127,9 @@ if (import.meta.main) {
   const [directory = DIST] = Deno.args;
   const { version, commit } = await buildProgram(directory);
   console.log(`${directory}/cli.js: ipc ${version} (${commit})`);
+  if (directory === DIST) {
+    const { buildNpm } = await import("./build_npm.ts");
+    await buildNpm(`${DIST}/npm`);
+    console.log(`${DIST}/npm: the client library for Node.js`);
+  }
 }

@@ -96,8 +96,8 @@ async function install(target: Places, build: boolean): Promise<void> {
 /** A running ipc may still load a chunk of the old bundle: names of chunks change with what is in them, so they stay. */
 async function copyBundle(library: string): Promise<void> {
   await Deno.mkdir(library, { recursive: true });
-  for await (const { name } of Deno.readDir(DIST)) {
-    if (name !== "cli.js") await Deno.copyFile(`${DIST}/${name}`, `${library}/${name}`);
+  for await (const { name, isFile } of Deno.readDir(DIST)) {
+    if (isFile && name !== "cli.js") await Deno.copyFile(`${DIST}/${name}`, `${library}/${name}`);
   }
   await Deno.copyFile(`${DIST}/cli.js`, `${library}/cli.js`);
 }
