@@ -1,4 +1,5 @@
 import { CHANNEL_KEYS, defaultValues, type Key, KEYS, variableOf } from "./keys.ts";
+import { LISTEN_KEYS } from "./listen.ts";
 import { assertHolds, assertIs, machine } from "./testing.ts";
 import { formatBytes, formatDuration } from "./units.ts";
 
@@ -42,6 +43,12 @@ Deno.test("docs/configuration.md names the keys that a channel may have", () => 
   }
 });
 
+Deno.test("docs/configuration.md has every key of a listener", () => {
+  const section = page.slice(page.indexOf("### `[[listen]]`"), page.indexOf("## Example"));
+  const rows = cells.filter(([name]) => section.includes(`| ${name} `)).map(([name]) => name!.replaceAll("`", ""));
+  assertIs(rows.sort().join(), [...LISTEN_KEYS].sort().join());
+});
+
 Deno.test("docs/configuration.md has an example that loads", async () => {
   using place = machine();
   const example = /```toml\n([\s\S]*?)```/.exec(page)![1]!;
@@ -50,5 +57,6 @@ Deno.test("docs/configuration.md has an example that loads", async () => {
   assertIs(settings.log.format, "json");
   assertIs(settings.channels.get("deploys")?.history_bytes, 16 * 1024 * 1024);
   assertIs(settings.channels.get("metrics.cpu")?.overflow, "drop");
+  assertIs(settings.listen[0]?.port, 7410);
   assertHolds(example, "[channels.deploys]");
 });

@@ -10,7 +10,8 @@ import { isAbsolute } from "./files.ts";
 import type { ListenSettings } from "./settings.ts";
 import { closest } from "./suggest.ts";
 
-const KEYS = ["tcp", "name", "channel", "tls", "token_file"] as const;
+/** What a table may hold. */
+export const LISTEN_KEYS = ["tcp", "name", "channel", "tls", "token_file"] as const;
 const TLS_KEYS = ["cert", "key"] as const;
 
 /** What a file says about listeners. */
@@ -68,7 +69,7 @@ class TableReader {
   /** `undefined` if anything is wrong with it. */
   entry(): ListenSettings | undefined {
     const before = this.#problems.length;
-    this.#checkKeys(this.#table, KEYS, this.#path);
+    this.#checkKeys(this.#table, LISTEN_KEYS, this.#path);
     const address = this.#address(), channel = this.#channel(), tls = this.#tls();
     const tokens = this.#table["token_file"];
     const token_file = tokens === undefined ? undefined : this.#file(tokens, `${this.#path}.token_file`);

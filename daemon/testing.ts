@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ChannelSettings, Settings } from "../config/settings.ts";
+import type { ChannelSettings, ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
 import {
   decodeError,
   decodeFrame,
@@ -63,6 +63,7 @@ export async function startTestBroker(
   channel: Partial<ChannelSettings> = {},
   change: (settings: Settings) => Settings = (settings) => settings,
   reload?: () => Promise<Settings>,
+  secrets?: (listen: ListenSettings) => ListenSecrets,
 ): Promise<TestBroker> {
   const mask = Deno.umask();
   const socket_dir = Deno.makeTempDirSync({ prefix: "ipc-test-" });
@@ -75,6 +76,7 @@ export async function startTestBroker(
     version: "0.0.0-test",
     log: { debug: write("debug"), info: write("info"), warning: write("warning"), error: write("error") },
     ...reload === undefined ? {} : { reload },
+    ...secrets === undefined ? {} : { secrets },
   });
   Deno.umask(mask);
   return {
@@ -90,12 +92,17 @@ export async function startTestBroker(
 
 /** A client that sends and takes frames, and does nothing by itself. */
 export class RawClient implements Disposable {
-  readonly conn: Deno.UnixConn;
+  readonly conn: Deno.Conn;
   readonly scanner: Scanner = new Scanner(FROM_BROKER, 1 << 30);
   welcome: Welcome | undefined;
 
-  private constructor(conn: Deno.UnixConn) {
+  private constructor(conn: Deno.Conn) {
     this.conn = conn;
+  }
+
+  /** Takes a connection, on which nothing was said. */
+  static over(conn: Deno.Conn): RawClient {
+    return new RawClient(conn);
   }
 
   /** Connects and sends nothing. */
@@ -129,6 +136,18 @@ export class RawClient implements Disposable {
     const { bytes, start, frame_bytes } = this.scanner;
     this.scanner.advance();
     return decodeFrame(bytes.slice(start, start + frame_bytes));
+  }
+
+  /** Whether the next frame is of one type. If not it is there to be read. */
+  async firstIs(type: number): Promise<boolean> {
+    while (this.scanner.next() === 0) {
+      const got = await this.conn.read(this.scanner.space());
+      if (got === null) return false;
+      this.scanner.filled(got);
+    }
+    if (this.scanner.next() !== type) return false;
+    this.scanner.advance();
+    return true;
   }
 
   /** Reads until the connection ends; returns the reason that BYE gave, `undefined` if there was no BYE. */
