@@ -119,7 +119,7 @@ Deno.test("[[listen]] with a channel: every dialect, and silent listeners", asyn
   assert.equal(await silent.line(), "from text");
   assert.equal((await lines.hello({ channel: "deploys", listen: true }))["channel"], "deploys");
   await simple.send(new Uint8Array([0, 0x31]));
-  await (simple.conn as Deno.TcpConn).closeWrite();
+  await simple.halfClose();
   assert.equal((await simple.rest()).length, 0);
   assert.equal((await lines.json())["data"], 1);
   assert.equal(await silent.line(), "1");

@@ -125,7 +125,7 @@ Deno.test("Simple IPC: on ipcd a message is a control request", async () => {
   await using test = await startTestBroker();
   using client = await LineClient.connect(test, "ipcd");
   await client.send(json('{"method":"ping"}'));
-  await (client.conn as Deno.UnixConn).closeWrite();
+  await client.halfClose();
   const reply = await client.rest();
   assert.equal(reply[0], 0);
   assert.deepEqual(JSON.parse(new TextDecoder().decode(reply.subarray(1))), { pid: Deno.pid, version: "0.0.0-test" });

@@ -8,7 +8,6 @@ import { joinBinary, LineClient, pause } from "./testing.ts";
 const { EVENT, REPLY, REQUEST } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const halfClose = (client: LineClient) => (client.conn as Deno.UnixConn).closeWrite();
 
 /** Encoding and payload of the next event. */
 async function event(client: RawClient): Promise<[encoding: number, payload: string]> {
@@ -41,7 +40,7 @@ Deno.test("text: a message is a line, or what stands before half-close, and not 
   await client.send("one\r\n\n{\ntwo\rthree\n");
   await client.send(new Uint8Array([0xff, 0x0a]));
   await client.send("rest\r");
-  await halfClose(client);
+  await client.halfClose();
   const expected = [[1, "one"], [1, ""], [1, "{"], [1, "two\rthree"], [0, "\ufffd"], [1, "rest\r"]];
   for (const message of expected) assert.deepEqual(await event(listener), message);
   assert.equal((await client.rest()).length, 0, "it got its own events back");
@@ -69,7 +68,7 @@ Deno.test("text: a long message without a newline may come with pauses", async (
   await client.send(half);
   await pause(150);
   await client.send(half);
-  await halfClose(client);
+  await client.halfClose();
   assert.equal((await event(listener))[1], half + half);
 });
 
@@ -101,7 +100,7 @@ Deno.test("text: where there is a handler a line is a request, one at a time, re
   using handler = await joinBinary(test, { handle: true }), client = await LineClient.connect(test);
   using other = await joinBinary(test, { handle: true });
   await client.send("a\nb\nc");
-  await halfClose(client);
+  await client.halfClose();
   const first = await handler.until(REQUEST);
   assert.deepEqual([decode(first.payload), first.flags], ["a", 1]);
   await pause(50);
@@ -167,7 +166,7 @@ Deno.test("text: after half-close no event stands before the reply that is waite
   using handler = await joinBinary(test, { handle: true }), client = await LineClient.connect(test);
   await client.send("status\n");
   const asked = await handler.until(REQUEST);
-  await halfClose(client);
+  await client.halfClose();
   for (let tries = 0; tries < 100; tries++) {
     const { listeners } = await controlRequest(test.socket_dir, "channel", { channel: "c" }) as { listeners: number };
     if (listeners === 0) break;
@@ -181,7 +180,7 @@ Deno.test("text: after half-close a large reply arrives whole, however slowly it
   await using test = await startTestBroker({ queue_bytes: 100_000 });
   using handler = await joinBinary(test, { handle: true }), client = await LineClient.connect(test);
   await client.send("all");
-  await halfClose(client);
+  await client.halfClose();
   const asked = await handler.until(REQUEST), text = "0123456789".repeat(500_000);
   await handler.send(reply(asked, text));
   await pause(200);
@@ -193,7 +192,7 @@ Deno.test("text: on ipcd a line is a control request, and who asks does not hear
   await using test = await startTestBroker();
   using client = await LineClient.connect(test, "ipcd");
   await client.send('{"method":"ping"}\nnonsense\n');
-  await halfClose(client);
+  await client.halfClose();
   const [pong, error, ...rest] = decode(await client.rest()).split("\n");
   assert.deepEqual(JSON.parse(pong!), { pid: Deno.pid, version: "0.0.0-test" });
   assert.match(error!, /^error: SERIALIZATION /);
@@ -215,7 +214,7 @@ Deno.test("text: who says nothing for 200 ms listens, gets the retained event, a
   assert.equal(await json.line(), "hello");
   assert.equal((await json.hello({ name: "late" }))["seq"], 2);
   await simple.send(new Uint8Array([1, 7]));
-  await halfClose(simple);
+  await simple.halfClose();
   assert.deepEqual(await event(listener), [0, "\u0007"]);
   for (const line of ["hello", '{"encoding":"base64","data":"Bw=="}']) assert.equal(await late.line(), line);
   await late.send("{ is text");
