@@ -98,9 +98,13 @@ export async function settle(...channels: Channel[]): Promise<void> {
 /** Who may come in by a port, and what it shows. */
 export type Ports = { readonly [name: string]: Partial<ListenSecrets> };
 
-/** A broker that listens on a free port for each name given; `url` says where. */
+/**
+ * A broker that listens on a free port for each name given; `url` says where. And on ports of which each leads to one
+ * channel.
+ */
 export async function startNetworkBroker(
   ports: Ports,
+  single: readonly { port: number; channel: string }[] = [],
 ): Promise<AsyncDisposable & { socket_dir: string; url(name: string): string; port(name: string): number }> {
   const mask = Deno.umask(), socket_dir = Deno.makeTempDirSync({ prefix: "ipc-test-" }), silent = (): void => {};
   const listen: ListenSettings[] = Object.entries(ports).map(([name, { tls, tokens }]) => ({
@@ -111,6 +115,10 @@ export async function startNetworkBroker(
     tls: tls && { cert: "", key: "" },
     token_file: tokens && "",
   }));
+  for (const { port, channel } of single) {
+    const [tls, token_file] = [undefined, undefined];
+    listen.push({ name: channel, hostname: "127.0.0.1", port, channel, tls, token_file });
+  }
   const broker = await startBroker({
     settings: { ...testSettings(socket_dir), listen },
     state_dir: `${socket_dir}/state`,
