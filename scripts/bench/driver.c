@@ -3,7 +3,7 @@
  *   cc -O2 -o driver driver.c
  *   driver PROTOCOL CASE --address ADDRESS [--OPTION VALUE]...
  *
- * PROTOCOL  ipc, nats, redis, mqtt; sketch (ipc's frames without a handshake); relay (a child that only copies frames,
+ * PROTOCOL  ipc, nats, redis, mqtt; relay (a child that only copies frames,
  *           which is what this driver and the kernel can do at most; takes no address)
  * ADDRESS   unix:PATH or tcp:HOST:PORT; "%s" in PATH stands for the channel's name
  *

@@ -41,7 +41,7 @@ static uint32_t get32(const uint8_t *at) { uint32_t value; memcpy(&value, at, 4)
 static uint64_t get64(const uint8_t *at) { uint64_t value; memcpy(&value, at, 8); return value; }
 static void put32(uint8_t *at, uint32_t value) { memcpy(at, &value, 4); }
 
-/* ---- ipc: the binary dialect. sketch and relay: its frames without the handshake. ---- */
+/* ---- ipc: the binary dialect. relay: its frames without the handshake. ---- */
 
 enum { HEADER = 24, WELCOME = 0x02, EVENT = 0x10, REQUEST = 0x11, REPLY = 0x12, PING = 0x20 };
 
@@ -80,7 +80,7 @@ static size_t ipc_message(uint8_t *out, enum role role, int index, const char *c
   return frame(out, role == REQUESTER ? REQUEST : EVENT, 0, 0, role == REQUESTER, payload, size);
 }
 
-/* The relay routes by number; the sketch and the broker write `source` themselves. */
+/* The relay routes by number; the broker writes `source` itself. */
 static size_t relay_message(uint8_t *out, enum role role, int index, const char *channel, const uint8_t *payload,
                             size_t size) {
   (void)channel;
@@ -111,12 +111,6 @@ static long ipc_other(const uint8_t *in, size_t got) {
   fwrite(in + HEADER, 1, text > 300 ? 300 : text, stderr);
   fprintf(stderr, "\n");
   return -1;
-}
-
-static size_t sketch_hello(uint8_t *out, enum role role, int index, const char *channel) {
-  (void)index, (void)channel;
-  out[0] = role == LISTENER ? 'S' : 'P';
-  return 1; /* the sketch swallows the first byte of each connection */
 }
 
 static size_t no_hello(uint8_t *out, enum role role, int index, const char *channel) {
@@ -270,7 +264,6 @@ static long mqtt_other(const uint8_t *in, size_t got) {
 
 static const struct protocol protocols[] = {
   { "ipc", 1, 1, ipc_hello, ipc_welcome, ipc_message, ipc_delivery, ipc_reply, ipc_other },
-  { "sketch", 1, 0, sketch_hello, NULL, ipc_message, ipc_delivery, NULL, ipc_other },
   { "relay", 0, 0, no_hello, NULL, relay_message, ipc_delivery, ipc_reply, ipc_other },
   { "nats", 0, 1, nats_hello, nats_welcome, nats_message, nats_delivery, nats_reply, line_other },
   { "redis", 0, 1, redis_hello, redis_welcome, redis_message, redis_delivery, NULL, line_other },
