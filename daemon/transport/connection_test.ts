@@ -130,3 +130,34 @@ Deno.test("Connection tells who owns it when bytes were taken", async () => {
   assert.equal(rooms, 2);
   connection.close();
 });
+
+Deno.test("Connection.readWithin() gives up waiting, but not the read: the next one brings what came", async () => {
+  const { stream, connection } = setup();
+  assert.equal(await connection.readWithin(10), undefined);
+  await stream.arrives(new Uint8Array([1, 2]));
+  assert.equal(connection.scanner.end, 2, "what came is there, though nobody waits");
+  connection.scanner.start = 2;
+  assert.equal(await connection.readWithin(10_000), true);
+  const read = connection.readWithin(10_000);
+  await stream.arrives(new Uint8Array([3]));
+  assert.equal(await read, true);
+  assert.equal(await connection.readWithin(1), undefined);
+  const end = connection.read();
+  await stream.arrives(null);
+  assert.equal(await end, false);
+  connection.close();
+});
+
+Deno.test("Connection.readUnless() reads until something else happens", async () => {
+  const { stream, connection } = setup(), other = Promise.withResolvers<void>();
+  const read = connection.readUnless(other.promise);
+  await stream.arrives(new Uint8Array([1]));
+  assert.equal(await read, true);
+  const unread = connection.readUnless(other.promise);
+  other.resolve();
+  assert.equal(await unread, undefined);
+  const last = connection.readUnless(new Promise(() => {}));
+  connection.close();
+  await stream.arrives(null);
+  assert.equal(await last, false);
+});

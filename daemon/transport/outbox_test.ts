@@ -301,3 +301,17 @@ Deno.test("Outbox writes any mix of runs and frames whole and in order, however 
     assert.deepEqual(told(sink.frames), expected, `seed ${seed}`);
   }
 });
+
+Deno.test("Outbox.dropOldest() writes the gap in the words of whoever reads it, and counts their bytes", async () => {
+  const { sink, outbox } = setup(100);
+  outbox.writeGap = (first, last) => new TextEncoder().encode(`lost ${first} to ${last}\n`);
+  const event = (seq: number) => push(outbox, new TextEncoder().encode(`event ${seq} ${"x".repeat(30)}\n`), seq, 1);
+  event(1);
+  await settled(); // it is in flight
+  for (const seq of [2, 3, 4]) event(seq);
+  assert.equal(outbox.dropOldest(60), 3);
+  push(outbox, new TextEncoder().encode("event 5\n"), 5, 1);
+  assert.equal(outbox.queued_bytes, 39 + "lost 2 to 4\nevent 5\n".length);
+  await sink.allow(Infinity);
+  assert.match(new TextDecoder().decode(new Uint8Array(sink.taken)), /^event 1 x+\nlost 2 to 4\nevent 5\n$/);
+});
