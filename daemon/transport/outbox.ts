@@ -26,9 +26,12 @@ import { buffers } from "../buffer_pool.ts";
 /** Entries below this are gathered into one write. */
 const SMALL_BYTES = 8 * 1024;
 const GATHER_BYTES = 64 * 1024;
-const TAIL_BYTES_MIN = 1024, TAIL_BYTES_MAX = 64 * 1024;
+/** A tail of the least size is kept while nothing waits, as a client that asks and answers needs one for every frame. */
+const TAIL_BYTES_MIN = 512, TAIL_BYTES_MAX = 64 * 1024;
 /** How far frames that nobody can refuse may go over the limit. */
 const RESERVE_BYTES = 1024 * 1024;
+
+const NOW: Promise<undefined> = Promise.resolve(undefined);
 
 /** The part of `Deno.Conn` that is needed. */
 export interface Sink {
@@ -74,6 +77,9 @@ export class Outbox {
   #tail_used = 0;
   #tail_size = TAIL_BYTES_MIN;
   #gather: Uint8Array<ArrayBuffer> | undefined;
+  /** What is being written, and how much of it is. */
+  #piece: Uint8Array<ArrayBuffer> | undefined;
+  #done = 0;
   /** Shared memory that is being written. */
   #in_flight: Uint8Array<ArrayBuffer> | undefined;
   /** By how much frames that nobody can refuse have gone over the limit since the queue was last below it. */
@@ -123,7 +129,7 @@ export class Outbox {
     } else {
       let tail = this.#tail;
       if (tail === undefined || this.#tail_used + length > tail.length) {
-        if (tail !== undefined && this.#tail_size < TAIL_BYTES_MAX) this.#tail_size *= 4;
+        if (tail !== undefined) this.#tail_size = Math.min(this.#tail_size * 4, TAIL_BYTES_MAX);
         tail = this.#tail = new Uint8Array(Math.max(this.#tail_size, length));
         this.#tail_used = 0;
       }
@@ -203,35 +209,56 @@ export class Outbox {
 
   #start(): void {
     this.#writing = true;
-    this.#write().catch((error) => {
-      this.#closed = this.#sealed = true;
-      this.clear();
-      this.#settle();
-      this.#owner.lost(error);
-    });
+    // Not at once: gathers what this turn of the event loop still brings.
+    NOW.then(this.#go);
   }
 
-  async #write(): Promise<void> {
-    await null; // gathers what this turn of the event loop still brings
-    while (!this.#closed) {
-      const bytes = this.#next();
-      if (bytes === undefined) break;
-      for (let done = 0; done < bytes.length && !this.#closed;) {
-        const took = await this.#sink.write(done === 0 ? bytes : bytes.subarray(done));
-        done += took;
-        this.writes++;
-        this.written_bytes += took;
-        this.queued_bytes -= took;
-        if (this.queued_bytes <= this.limit_bytes) this.#over_bytes = 0;
-        this.#owner.room();
-      }
-      // A write that was cut off may still be read from: what it held is left to the garbage collector.
-      if (this.#in_flight !== undefined && !this.#closed) buffers.release(this.#in_flight);
-      this.#in_flight = undefined;
+  /** Goes on after a write. Plain callbacks, because an async function for each burst costs a twentieth of a round trip. */
+  readonly #go = (took: number | undefined): void => {
+    try {
+      if (took !== undefined) this.#taken(took);
+      this.#step();
+    } catch (error) {
+      this.#fail(error);
     }
+  };
+
+  readonly #fail = (error: unknown): void => {
+    this.#closed = this.#sealed = true;
+    this.clear();
+    this.#settle();
+    this.#owner.lost(error);
+  };
+
+  #taken(bytes: number): void {
+    this.#done += bytes;
+    this.writes++;
+    this.written_bytes += bytes;
+    this.queued_bytes -= bytes;
+    if (this.queued_bytes <= this.limit_bytes) this.#over_bytes = 0;
+    this.#owner.room();
+  }
+
+  #step(): void {
+    // What a write that was cut off held is left to the garbage collector: it may still be read from.
+    if (this.#closed) return;
+    if (this.#piece === undefined || this.#done === this.#piece.length) {
+      if (this.#in_flight !== undefined) buffers.release(this.#in_flight);
+      this.#in_flight = undefined;
+      this.#piece = this.#next();
+      this.#done = 0;
+    }
+    const piece = this.#piece;
+    if (piece === undefined) return this.#rest();
+    this.#sink.write(this.#done === 0 ? piece : piece.subarray(this.#done)).then(this.#go, this.#fail);
+  }
+
+  /** Everything is written. */
+  #rest(): void {
     this.#writing = false;
-    this.#tail = undefined;
+    if (this.#tail?.length !== TAIL_BYTES_MIN) this.#tail = undefined;
     this.#tail_size = TAIL_BYTES_MIN;
+    this.#tail_used = 0;
     this.#gather = undefined;
     this.#settle();
   }
