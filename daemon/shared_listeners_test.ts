@@ -131,10 +131,30 @@ Deno.test("[[listen]] with a channel: every dialect, and silent listeners", asyn
 
 Deno.test("[[listen]]: a browser that is made to knock is turned away, and nobody hears of it", async () => {
   await using test = await start([listener({ channel: "deploys" })]);
-  using heard = await LineClient.join(test, { listen: true }, "deploys"), browser = await dial(test);
-  await browser.send("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nrm -rf\n");
-  assert.equal(decode(await browser.rest()), "error: PROTOCOL HTTP is not spoken here\n");
+  using heard = await LineClient.join(test, { listen: true }, "deploys");
+  const headers = " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nrm -rf\n";
+  for (const first of ["POST /", "any-method /", "GET http://x/", `POST /${"a".repeat(300)}`]) {
+    using browser = await dial(test);
+    await browser.send(first + headers);
+    assert.equal(decode(await browser.rest()), "error: PROTOCOL HTTP is not spoken here\n");
+  }
+  // Wherever a read of 4 KiB cuts the first line.
+  for (const bytes of [4080, 4088, 4089, 4090, 4091, 4092, 4093, 4094, 4096, 9_000, 30_000]) {
+    using browser = await dial(test);
+    await browser.send(`GET /${"a".repeat(bytes - 5)}${headers}`);
+    await browser.rest();
+  }
   await heard.hearsNothing(50);
+});
+
+Deno.test("[[listen]]: a text that only looks like HTTP is one", async () => {
+  await using test = await start([listener({ channel: "deploys" })]);
+  using heard = await LineClient.join(test, { listen: true }, "deploys");
+  for (const text of ["GET /tmp\n", "rm /tmp", "GET / HTT"]) {
+    using client = await dial(test);
+    await client.send(text);
+    assert.equal((await heard.json())["data"], text.trim());
+  }
 });
 
 Deno.test("[[listen]] with tokens: only who shows one gets in, whatever it speaks", async () => {

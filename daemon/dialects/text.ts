@@ -30,8 +30,11 @@ const LONG_BYTES = 64 * 1024, LONG_PAUSE_MS = 500;
 /** How much is read ahead while a request waits for its reply. */
 const AHEAD_BYTES = 64 * 1024;
 
-/** What browsers and scanners say first. */
-const HTTP = /^[A-Z]{3,10} \S+ HTTP\/\d/;
+/** What browsers and scanners say first; and what may become that, as far as it has come. */
+const HTTP = /^\S+ \S+ HTTP\/\d/, HTTP_CUT = /^\S+ (?:[/*]|https?:)\S*(?: [HTP/]*)?$/;
+/** What may still become HTTP after this much is taken for it. */
+const HTTP_LINE_BYTES = 16 * 1024;
+const LF = 0x0a;
 
 /**
  * Makes a connection a text client, which listens.
@@ -71,7 +74,7 @@ export async function serveText(
   const farewell = peer?.language.farewell ?? new TextLanguage().farewell;
   connection.farewell = farewell;
   try {
-    if (door.public) refuseHttp(connection);
+    if (door.public) await refuseHttp(connection);
     peer ??= await joinText(connection, door, service, false);
     if (peer === undefined) return;
     await new TextReader(peer).run();
@@ -81,10 +84,23 @@ export async function serveText(
   }
 }
 
-/** A page in a browser can make any local port listen to its requests. */
-function refuseHttp({ scanner: { bytes, start, end } }: Connection): void {
-  const first = new TextDecoder().decode(bytes.subarray(start, Math.min(end, start + 256)));
-  if (HTTP.test(first)) throw new IpcError("PROTOCOL", "HTTP is not spoken here");
+/**
+ * A page in a browser can make any local port listen to its requests. It chooses how long their first line is, and so
+ * where the first read cuts it: that line is waited for.
+ *
+ * @throws {IpcError} PROTOCOL
+ */
+async function refuseHttp(connection: Connection): Promise<void> {
+  for (;;) {
+    const { bytes, start, end } = connection.scanner, line_end = bytes.indexOf(LF, start);
+    const is_whole = line_end >= 0 && line_end < end, length = (is_whole ? line_end : end) - start;
+    const line = new TextDecoder().decode(bytes.subarray(start, start + Math.min(length, HTTP_LINE_BYTES)));
+    const may_become = HTTP_CUT.test(line) && (!is_whole || length > HTTP_LINE_BYTES);
+    if (HTTP.test(line) || may_become && length >= HTTP_LINE_BYTES) {
+      throw new IpcError("PROTOCOL", "HTTP is not spoken here");
+    }
+    if (!may_become || !await connection.readWithin(PAUSE_MS)) return;
+  }
 }
 
 /** Takes the messages of one client, in order. */
