@@ -217,7 +217,7 @@ const CASES: Record<string, Case> = {
     type: T.PRESENCE,
     from: FROM_BROKER,
     ...body(
-      { event: "leave", client: 9, name: "web", listen: true, handle: false, reason: "SLOW_CONSUMER" } as const,
+      { event: "leave", client: 9, name: "web", listen: false, handle: false, reason: "SLOW_CONSUMER" } as const,
       encodePresence,
       decodePresence,
     ),
