@@ -4,8 +4,9 @@
  *
  *     deno run -A scripts/install.ts [--prefix DIR] [--no-build] [--uninstall]
  *
- * The script goes into DIR/bin, ~/.local/bin unless a prefix is given, and the bundle into DIR/lib/ipc, so that the
- * source may be moved or removed afterwards.
+ * The script goes into DIR/bin, ~/.local/bin unless a prefix is given, and the bundle into a directory of its own in
+ * DIR/lib/ipc, so that the source may be moved or removed afterwards. A running ipc may still load a chunk of the bundle
+ * that it was started from: so that one stays until the next installation, and only older ones are removed.
  *
  * @module
  */
@@ -52,39 +53,60 @@ export function launcher(deno: string, program: string): string {
   return `#!/bin/sh\n${MARK}\n${FIND_VERB}case "$verb" in\n${cases.join("")}  *) ${others} ;;\nesac\n`;
 }
 
-/** Where things go. */
-interface Places {
+/** See {@linkcode places}. */
+export interface Places {
   bin: string;
   script: string;
+  /** Holds a directory for each bundle. */
   library: string;
 }
 
-function places(prefix: string): Places {
+/** Where things go below a directory. */
+export function places(prefix: string): Places {
   return { bin: `${prefix}/bin`, script: `${prefix}/bin/ipc`, library: `${prefix}/lib/ipc` };
 }
 
-/** @throws {Error} If something that is not ours stands there. */
-async function checkOurs({ script }: Places): Promise<boolean> {
+/**
+ * The script that stands there, `undefined` if there is none.
+ *
+ * @throws {Error} If it is not ours.
+ */
+async function installedScript({ script }: Places): Promise<string | undefined> {
   try {
     const text = await Deno.readTextFile(script);
-    if (text.split("\n")[1] === MARK) return true;
+    if (text.split("\n")[1] === MARK) return text;
     throw new Error(`Cannot write "${script}": it is not ipc's. Remove it, or choose another --prefix`);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }
 
-async function install(target: Places, build: boolean): Promise<void> {
-  await checkOurs(target);
-  if (build) await buildProgram();
+/**
+ * Puts a bundle and the script that starts it in place.
+ *
+ * @param bundle The bundle's directory.
+ * @throws {Error} If something that is not ours stands where the script goes; then nothing has changed.
+ */
+export async function installBundle(bundle: string, target: Places): Promise<void> {
+  const before = await installedScript(target);
+  const name = new Date().toISOString().replaceAll(/[^\dTZ]/g, ""), directory = `${target.library}/${name}`;
+  await copyFiles(bundle, directory);
   await Deno.mkdir(target.bin, { recursive: true });
-  await copyBundle(target.library);
-  const script = launcher(Deno.execPath(), `${target.library}/cli.js`);
   // Put in place in one step: an ipc that a shell is just starting is either the old or the new one.
   const draft = `${target.script}.${Deno.pid}`;
-  await Deno.writeTextFile(draft, script, { mode: 0o755 });
+  await Deno.writeTextFile(draft, launcher(Deno.execPath(), `${directory}/cli.js`), { mode: 0o755 });
   await Deno.rename(draft, target.script);
+  for await (const entry of Deno.readDir(target.library)) {
+    if (entry.name === name || before?.includes(`/${entry.name}/cli.js`)) continue;
+    await Deno.remove(`${target.library}/${entry.name}`, { recursive: true });
+  }
+}
+
+async function install(target: Places, build: boolean): Promise<void> {
+  await installedScript(target); // before a long build is in vain
+  if (build) await buildProgram();
+  await installBundle(DIST, target);
   console.log(`Installed ${target.script}`);
   const path = (Deno.env.get("PATH") ?? "").split(":");
   if (!path.includes(target.bin)) {
@@ -93,17 +115,15 @@ async function install(target: Places, build: boolean): Promise<void> {
   }
 }
 
-/** A running ipc may still load a chunk of the old bundle: names of chunks change with what is in them, so they stay. */
-async function copyBundle(library: string): Promise<void> {
-  await Deno.mkdir(library, { recursive: true });
-  for await (const { name, isFile } of Deno.readDir(DIST)) {
-    if (isFile && name !== "cli.js") await Deno.copyFile(`${DIST}/${name}`, `${library}/${name}`);
+async function copyFiles(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    if (isFile) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
   }
-  await Deno.copyFile(`${DIST}/cli.js`, `${library}/cli.js`);
 }
 
 async function uninstall(target: Places): Promise<void> {
-  if (!await checkOurs(target)) {
+  if (await installedScript(target) === undefined) {
     console.log(`There is no ${target.script}`);
     return;
   }
