@@ -12,7 +12,8 @@
  *
  * Blocks are written once, from front to back, and never again: whoever holds a range of one can keep it.
  *
- * Cost: a small run costs one copy of its bytes and no allocation.
+ * Cost: a small run costs one copy of its bytes and no allocation, 4 % of the broker's time where each of 256 publishers sends
+ * one event at a time (`deno task bench:profile publishers-256`); a large one costs 1 % (`events-16`).
  *
  * @module
  */

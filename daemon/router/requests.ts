@@ -5,6 +5,9 @@
  * A REQUEST is passed on as it came, `source` stamped; the pair of requester and the requester's own id names it from
  * then on, so nothing has to be renumbered. A REPLY is taken only from a handler that holds that request.
  *
+ * Cost: a request with its reply costs the broker 5.6 us of CPU where 64 are open at a time, a third of it reading and
+ * writing, a seventh collecting garbage, an eighth here (`deno task bench:profile requests-64`).
+ *
  * @module
  */
 import { encodeError } from "../../protocol/bodies.ts";

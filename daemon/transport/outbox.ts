@@ -13,7 +13,8 @@
  * the receiver is given up on. What they are over the limit by is counted, not what the queue is: one message larger
  * than the limit, or a long history, is no fault of the receiver's.
  *
- * Cost: queueing a run next to the last one is 6 comparisons and 4 additions; a write costs a promise.
+ * Cost: queueing a run next to the last one is 7 comparisons and 4 additions; a write costs two promises. A further listener
+ * costs 4 ns of CPU per 16-byte event, the kernel's copy included (`deno task bench --case fanout`).
  *
  * Invariant: queued_bytes is the sum of all entries' bytes and of what is in flight.
  *
