@@ -28,9 +28,10 @@ export async function openChannel(channel: string, io: Io, options: OpenOptions)
   try {
     return await connect(channel, all);
   } catch (error) {
-    if (!autostart || isElsewhere(io) || !noBroker(error) || await brokerAnswers(settings)) throw error;
+    if (!autostart || isElsewhere(io) || !noBroker(error)) throw error;
   }
-  await (await import("./autostart.ts")).startBrokerFor(settings, io);
+  // Another listener may have started one meanwhile. If it was there before, the same error comes again.
+  if (!await brokerAnswers(settings)) await (await import("./autostart.ts")).startBrokerFor(settings, io);
   return await connect(channel, all);
 }
 
