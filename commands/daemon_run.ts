@@ -33,6 +33,10 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     version,
     log,
     reload: load,
+    reloaded: ({ log: { level, format } }) => {
+      log.setLevel(level);
+      if (format !== settings.log.format) log.warning("a changed log.format needs a restart", { format });
+    },
     secrets: readListenSecrets,
   });
   // From the first moment on: whoever finds the pid in the lock may send a signal.

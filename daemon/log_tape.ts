@@ -23,8 +23,16 @@ export interface LogSink {
   write(bytes: Uint8Array): Promise<number>;
 }
 
+/** How important a line is, the least first. */
+const LEVELS = ["debug", "info", "warning", "error"] as const;
+
+/** A name of {@linkcode LEVELS}. */
+export type LogLevel = (typeof LEVELS)[number];
+
 /** A log that can be closed. */
 export interface OpenLog extends Log {
+  /** Changes the lowest level that is written. */
+  setLevel(level: LogLevel): void;
   /** Writes what waits, at most for a second, and stops. */
   close(): Promise<void>;
 }
@@ -35,7 +43,7 @@ export interface OpenLog extends Log {
  * @param options Lowest level that is written, and how a line looks.
  */
 export async function openLog(
-  options: { level: "debug" | "info" | "warning" | "error"; format: "text" | "json" },
+  options: { level: LogLevel; format: "text" | "json" },
   sink: LogSink = Deno.stderr,
 ): Promise<OpenLog> {
   const format = options.format === "json"
@@ -55,15 +63,24 @@ export async function openLog(
     sinks: { lines: (record: LogRecord) => queue.push(format(record)) },
     loggers: [
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["lines"] },
-      { category: "ipcd", lowestLevel: options.level, sinks: ["lines"] },
+      { category: "ipcd", lowestLevel: "debug", sinks: ["lines"] },
     ],
   });
   const logger = getLogger("ipcd");
+  // Asked here and not of LogTape, where another level means to configure everything anew.
+  let lowest = LEVELS.indexOf(options.level);
+  const from = (level: LogLevel, write: Log["info"]): Log["info"] => {
+    const rank = LEVELS.indexOf(level);
+    return (message, properties) => {
+      if (rank >= lowest) write(message, properties);
+    };
+  };
   return {
-    debug: (message, properties) => logger.debug(message, properties),
-    info: (message, properties) => logger.info(message, properties),
-    warning: (message, properties) => logger.warn(message, properties),
-    error: (message, properties) => logger.error(message, properties),
+    debug: from("debug", (message, properties) => logger.debug(message, properties)),
+    info: from("info", (message, properties) => logger.info(message, properties)),
+    warning: from("warning", (message, properties) => logger.warn(message, properties)),
+    error: from("error", (message, properties) => logger.error(message, properties)),
+    setLevel: (level) => void (lowest = LEVELS.indexOf(level)),
     async close() {
       await queue.flushed();
       await dispose();

@@ -30,6 +30,17 @@ Deno.test("openLog() writes what is at or above its level", async () => {
   }
 });
 
+Deno.test("openLog().setLevel() changes what is written from then on", async () => {
+  const sink = new TestSink(), log = await openLog({ level: "warning", format: "text" }, sink);
+  log.info("before");
+  log.setLevel("debug");
+  log.debug("now");
+  log.setLevel("error");
+  log.warning("after"), log.error("last");
+  await log.close();
+  assert.deepEqual(sink.lines.map((line) => line.split(" ").at(-1)), ["now", "last"]);
+});
+
 Deno.test("openLog() in text writes a line with its properties behind the message", async () => {
   const sink = new TestSink(), log = await openLog({ level: "info", format: "text" }, sink);
   log.info("client joined", { channel: "deploys", client: 7, name: "", odd: { a: [1] } });

@@ -41,6 +41,8 @@ export interface BrokerOptions {
   log: Log;
   /** Reads the configuration again; without it `reload` is refused. */
   reload?: () => Promise<Settings>;
+  /** Told what holds since a reload, for what is not the broker's own: the log. */
+  reloaded?: (settings: Settings) => void;
   /** Reads the files that a listener of `settings.listen` names. Needed if one names any. */
   secrets?: (listen: ListenSettings) => ListenSecrets;
 }
@@ -220,6 +222,7 @@ class RunningBroker implements Broker {
       throw error;
     }
     this.#apply(settings);
+    this.#options.reloaded?.(settings);
     this.#log.info("configuration was read again");
     this.#announce({ event: "reloaded" });
   }
@@ -227,9 +230,8 @@ class RunningBroker implements Broker {
   #apply(settings: Settings): void {
     this.#settings = settings;
     for (const [connection, client] of this.#clients) {
-      const rules = this.#channels.rules(client.channel.name);
-      connection.outbox.limit_bytes = rules.queue_bytes;
-      connection.scanner.message_bytes_max = rules.max_message_bytes;
+      // The limit of a message stays what its client was told.
+      connection.outbox.limit_bytes = this.#channels.rules(client.channel.name).queue_bytes;
     }
     for (const channel of this.#router.registry.channels.values()) {
       channel.rules = this.#channels.rules(channel.name);

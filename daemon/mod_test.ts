@@ -309,7 +309,7 @@ Deno.test("Broker with idle_exit ends itself when nobody was there, and not befo
   assert(test.log.some((line) => line.includes("no clients for 700 ms")));
 });
 
-Deno.test("Broker.reload() puts new rules in force for those who are there, and opens new channels", async () => {
+Deno.test("Broker.reload() puts new rules in force, leaves who is there the message limit it was told, and opens channels", async () => {
   const next = { settings: undefined as Settings | undefined };
   await using test = await startTestBroker({}, undefined, () => Promise.resolve(next.settings!));
   const client = await RawClient.join(test.socket_dir, "c");
@@ -318,11 +318,18 @@ Deno.test("Broker.reload() puts new rules in force for those who are there, and 
   next.settings.channels = new Map([["fixed", next.settings.defaults]]);
   await test.broker.reload();
   assert(await reachable(test, "fixed"));
-  await client.send(encodeFrame({ type: EVENT, payload: new Uint8Array(100) }), ping(1));
+  const later = await RawClient.join(test.socket_dir, "c");
+  assert.deepEqual([client, later].map(({ welcome }) => welcome!.max_message), [
+    before.defaults.max_message_bytes,
+    100,
+  ]);
+  await client.send(encodeFrame({ type: EVENT, payload: new Uint8Array(101) }), ping(1));
   await client.until(PONG);
-  await client.send(encodeFrame({ type: EVENT, payload: new Uint8Array(101) }));
-  assert.equal(decodeError((await client.until(BYE)).payload).reason, "TOO_LARGE");
-  client.close();
+  await later.send(encodeFrame({ type: EVENT, payload: new Uint8Array(100) }), ping(1));
+  await later.until(PONG);
+  await later.send(encodeFrame({ type: EVENT, payload: new Uint8Array(101) }));
+  assert.equal(decodeError((await later.until(BYE)).payload).reason, "TOO_LARGE");
+  client.close(), later.close();
 
   next.settings = { ...before, socket_dir: "/elsewhere" };
   await assert.rejects(test.broker.reload(), /Cannot change socket_dir/);
