@@ -9,6 +9,7 @@
 import { stateDirectory } from "../config/files.ts";
 import type { Settings } from "../config/settings.ts";
 import { isBundle } from "./build_info.ts";
+import { LOCAL_VARIABLES } from "./broker_options.ts";
 import { brokerAnswers } from "./connection.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
@@ -40,12 +41,9 @@ export async function startBrokerFor(settings: Settings, io: Io): Promise<void> 
  * @throws {Failure} If none answers in time, with the last lines of its log.
  */
 export async function startBroker(settings: Settings, options: readonly string[], io: Io): Promise<void> {
-  const directory = stateDirectory(io.env);
-  Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const log = `${directory}/ipcd.log`;
-  const before_bytes = startLog(log);
+  const { log, before_bytes } = openLog(io);
   const deadline = performance.now() + START_MS_MAX;
-  let broker = spawnBroker(options, log);
+  let broker = spawnBroker(options, log, io);
   while (!await brokerAnswers(settings)) {
     if (performance.now() >= deadline) {
       throw cannotStart(`none answers after ${START_MS_MAX / 1000} s`, log, before_bytes);
@@ -55,7 +53,7 @@ export async function startBroker(settings: Settings, options: readonly string[]
       if (await lockHolder(settings, io) === undefined) {
         throw cannotStart(`it left with ${broker.ended.code}`, log, before_bytes);
       }
-      broker = spawnBroker(options, log);
+      broker = spawnBroker(options, log, io);
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
@@ -68,9 +66,11 @@ interface StartedBroker {
 }
 
 /** In a session of its own, so that neither Ctrl-C nor a closed terminal reaches it. */
-function spawnBroker(options: readonly string[], log: string): StartedBroker {
+function spawnBroker(options: readonly string[], log: string, io: Io): StartedBroker {
+  const named = LOCAL_VARIABLES.map((name) => [name, io.env(name)]).filter(([, value]) => value !== undefined);
   const child = new Deno.Command("/bin/sh", {
     args: ["-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", log, ...brokerCommand(), "daemon", "run", ...options],
+    env: Object.fromEntries(named),
     detached: true,
     stdin: "null",
     stdout: "null",
@@ -87,6 +87,24 @@ function brokerCommand(): string[] {
   const program = new URL(Deno.mainModule).pathname;
   const flags = isBundle() ? [...RUN_FLAGS, ...BROKER_PERMISSIONS] : ["--allow-all"];
   return [Deno.execPath(), "run", ...flags, decodeURIComponent(program)];
+}
+
+/** Makes sure that there is a log. @throws {Failure} If there cannot be one. */
+function openLog(io: Io): { log: string; before_bytes: number } {
+  const directory = stateDirectory(io.env), log = `${directory}/ipcd.log`;
+  try {
+    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const before_bytes = startLog(log);
+    Deno.openSync(log, { append: true, create: true }).close();
+    return { log, before_bytes };
+  } catch (error) {
+    throw new Failure(
+      EXIT.UNAVAILABLE,
+      `cannot start a broker: cannot write its log "${log}": ${(error as Error).message}. ` +
+        "Set XDG_RUNTIME_DIR to a directory of yours",
+      { cause: error },
+    );
+  }
 }
 
 /** Empties a log that has grown too long. @returns How many bytes are in it. */

@@ -12,10 +12,15 @@ import type { Io } from "./io.ts";
 
 /** Options that stand before the verb, and the variables that mean the same. */
 export const GLOBAL_OPTIONS: ReadonlyMap<string, string> = new Map([
+  ["--config", "IPC_CONFIG"],
+  ["--socket-dir", "IPC_SOCKET_DIR"],
   ["--connect", "IPC_CONNECT"],
   ["--ca", "IPC_CA"],
   ["--token-file", "IPC_TOKEN_FILE"],
 ]);
+
+/** Variables that say where this machine's broker is; the others are about one elsewhere. */
+export const LOCAL_VARIABLES: readonly string[] = ["IPC_CONFIG", "IPC_SOCKET_DIR"];
 
 /** What {@linkcode takeGlobalOptions} found. */
 export interface GlobalOptions {

@@ -17,6 +17,10 @@ Deno.test("takeGlobalOptions() takes what stands before the verb, and nothing be
     { IPC_CONNECT: URL, IPC_CA: "/a=b.pem", IPC_TOKEN_FILE: "/t" },
     undefined,
   ]);
+  assert.deepEqual(taken("--config", "a.toml", "--socket-dir=/s", "daemon", "run")[1], {
+    IPC_CONFIG: "a.toml",
+    IPC_SOCKET_DIR: "/s",
+  });
   assert.deepEqual(taken("--version"), ["--version", {}, undefined]);
   assert.deepEqual(taken("--help", "--connect", URL), [`--help --connect ${URL}`, {}, undefined]);
   assert.deepEqual(taken("--connect"), ["", {}, "--connect"]);

@@ -89,8 +89,14 @@ function listen(path: string): Deno.UnixListener {
     return Deno.listen({ transport: "unix", path });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new IpcError("CHANNEL_RECV", `Cannot listen on socket "${path}": ${why}`, { cause: error });
+    throw new IpcError("CHANNEL_RECV", `Cannot listen on socket "${path}": ${why}${remedy(error)}`, { cause: error });
   }
+}
+
+function remedy(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return ". Make that directory, or choose another socket_dir";
+  if (error instanceof Deno.errors.PermissionDenied) return ". Choose a socket_dir that this user may write to";
+  return "";
 }
 
 function inode(path: string): number | null | undefined {

@@ -39,7 +39,29 @@ Deno.test("ipc listen says why a broker cannot be started", async () => {
   assert.equal(code, 77, stderr);
   const missing = await cli.sh("ipc listen x", { env: { IPC_SOCKET_DIR: `${cli.directory}/nowhere` } });
   assert.equal(missing.code, 69, missing.stderr);
-  assert.match(missing.stderr, /ipc: cannot start a broker: [^]*nowhere/);
+  assert.match(missing.stderr, /ipc: cannot start a broker: [^]*nowhere[^]*Make that directory/);
+});
+
+Deno.test("ipc listen says which file a broker that it starts cannot write to, and what to do", async () => {
+  await using cli = new CliSandbox();
+  Deno.writeTextFileSync(`${cli.directory}/file`, "");
+  const { code, stderr } = await cli.sh("ipc listen x", { env: { XDG_RUNTIME_DIR: `${cli.directory}/file` } });
+  assert.equal(code, 69, stderr);
+  assert.match(stderr, /^ipc: cannot start a broker: .*\/file\/ipc\/ipcd\.log".*Set XDG_RUNTIME_DIR/);
+});
+
+Deno.test("ipc --socket-dir and --config go for the broker that listen starts, too", async () => {
+  await using cli = new CliSandbox();
+  Deno.mkdirSync(`${cli.directory}/other`);
+  Deno.writeTextFileSync(`${cli.directory}/own.toml`, `idle_exit = "5s"\n[channels.known]\n`);
+  const where = `--socket-dir ${cli.directory}/other --config own.toml`;
+  const listener = cli.start(`ipc ${where} listen --ready-fd 2 -n 1 x`);
+  await listener.says("subscribed");
+  assert.equal((await cli.sh("ipc send x hello")).code, 69);
+  assert.equal((await cli.sh(`ipc ${where} send x hello`)).code, 0);
+  assert.equal(await listener.exit(), 0);
+  assert.match((await cli.sh(`ipc ${where} channels`)).stdout, /^known /m);
+  assert.equal((await cli.sh(`ipc ${where} daemon stop`)).code, 0);
 });
 
 Deno.test("IPC_AUTOSTART=0 starts no broker", async () => {
@@ -78,6 +100,11 @@ Deno.test("ipc daemon run ends with 0 at SIGTERM and SIGINT, and reads its confi
     broker.signal("SIGHUP");
     await broker.says("configuration was read again");
     assert.match((await cli.sh("ipc channels")).stdout, /^second /m);
+    Deno.writeTextFileSync(file, `[channels.first]\n[channels.second]\n[log]\nlevel = "debug"\nformat = "json"\n`);
+    broker.signal("SIGHUP");
+    await broker.says("a changed log.format needs a restart");
+    await cli.sh("ipc send first hello");
+    await broker.says("debug   client joined channel=first");
     Deno.writeTextFileSync(file, "nonsense = 1\n");
     broker.signal("SIGHUP");
     await broker.says("nonsense");
