@@ -1,5 +1,5 @@
 /**
- * The limits of the wire, each with its unit last. What an operator may change has its default in `config/defaults.ts`;
+ * The limits of the wire, each with its unit last. What an operator may change has its default in `config/keys.ts`;
  * what stands here is the same for every broker and every client, because both sides have to agree on it.
  *
  * @module
