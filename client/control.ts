@@ -38,9 +38,7 @@ export interface ControlOptions extends BrokerOptions {
  * ```ts
  * import { control, IpcError } from "./mod.ts";
  *
- * const socket_dir = await Deno.makeTempDir();
- * const error = await control("ping", {}, { socket_dir }).catch((error) => error);
- * await Deno.remove(socket_dir);
+ * const error = await control("ping", {}, { socket_dir: "/nobody/is/here" }).catch((error) => error);
  * if (!(error instanceof IpcError) || error.reason !== "CHANNEL_NOT_FOUND") throw new Error("a broker answered?");
  * ```
  */

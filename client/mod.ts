@@ -34,8 +34,8 @@
  * if (words !== 3) throw new Error("counted wrong");
  * ```
  *
- * It needs `--allow-read`, `--allow-write` and `--allow-net` for the sockets, and `--allow-sys=uid` to see that they
- * are this user's. With `--allow-env=IPC_SOCKET_DIR,IPC_CONNECT` it finds them elsewhere than in `/tmp`.
+ * In Deno it needs `--allow-read`, `--allow-write` and `--allow-net` for the sockets, and `--allow-sys=uid` to see that
+ * they are this user's. With `--allow-env=IPC_SOCKET_DIR,IPC_CONNECT` it finds them elsewhere than in `/tmp`.
  *
  * @module
  */

@@ -78,7 +78,7 @@ function writeTypes(directory: string): void {
   const written = new Map<string, string>();
   const program = ts.createProgram([`${ROOT}${ENTRY}`], options);
   program.emit(undefined, (path, text) => written.set(path, text), undefined, true);
-  for (const [path, text] of written) written.set(path, withExtensions(text));
+  for (const [path, text] of written) written.set(path, withExamples(withExtensions(text)));
   const entry = `${directory}/types/${ENTRY.replace(/\.ts$/, ".d.ts")}`;
   for (const path of reachable(entry, written)) {
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
@@ -93,6 +93,20 @@ function withExtensions(text: string): string {
     if (!fileName.startsWith(".")) throw new Error(`Cannot write the types: they are made of "${fileName}" too`);
   }
   return text;
+}
+
+/**
+ * Examples run as tests of this repository, with a broker of their own and what stands in the next file. People have the
+ * package, and a broker that runs already. What shows something else than the package is left out.
+ */
+function withExamples(text: string): string {
+  return text.replaceAll(/^( *)\* @example[^]*?(?=^ *\* @|^ *\*\/)/gm, (example) => {
+    const shown = example
+      .replaceAll(/^.*(?:\bstartTestBroker\b.*\n)(?: *\*\n)?/gm, "")
+      .replaceAll(/, \{ socket_dir: broker\.socket_dir \}|socket_dir: broker\.socket_dir, /g, "")
+      .replaceAll(/( from )"[^"]*\/(?:mod|errors)\.ts"/g, `$1${JSON.stringify(config.name)}`);
+    return / from "\.|\bDeno\./.test(shown) ? "" : shown;
+  });
 }
 
 /** @returns Imports of other files, `end` being where the specifier ends. */

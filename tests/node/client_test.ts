@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import ts from "typescript";
 import { connect, type Message } from "../../client/mod.ts";
 import { certificates, startNetworkBroker, until, Wire } from "../../client/testing.ts";
+import { installed } from "../interop/program.ts";
 
 const PACKAGE = Deno.makeTempDirSync({ prefix: "ipc-npm-" });
 addEventListener("unload", () => Deno.removeSync(PACKAGE, { recursive: true }));
@@ -14,6 +15,9 @@ const BUILD = new Deno.Command(Deno.execPath(), {
   ],
 }).outputSync();
 if (!BUILD.success) throw new Error(`cannot build: ${new TextDecoder().decode(BUILD.stderr)}`);
+
+/** A test that needs Node.js. */
+const nodeTest = installed("node") ? Deno.test : Deno.test.ignore;
 
 /** A step of program.mjs, running. */
 class NodeStep {
@@ -64,7 +68,7 @@ async function* lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGen
   }
 }
 
-Deno.test("node: events both ways, structured payloads, five million bytes", async () => {
+nodeTest("node: events both ways, structured payloads, five million bytes", async () => {
   await using broker = await startNetworkBroker({ all: {} });
   for (const where of [{ socket_dir: broker.socket_dir }, { url: broker.url("all") }]) {
     const node = new NodeStep("events", { ...where, echo: false });
@@ -97,7 +101,7 @@ Deno.test("node: events both ways, structured payloads, five million bytes", asy
   }
 });
 
-Deno.test("node: requests both ways, streamed replies, errors, deadlines", async () => {
+nodeTest("node: requests both ways, streamed replies, errors, deadlines", async () => {
   await using broker = await startNetworkBroker({});
   const { socket_dir } = broker;
   await using deno = await connect("deno", { socket_dir });
@@ -134,7 +138,7 @@ Deno.test("node: requests both ways, streamed replies, errors, deadlines", async
   await node.end();
 });
 
-Deno.test("node: a listener resumes after breaks, nothing missed, nothing doubled", async () => {
+nodeTest("node: a listener resumes after breaks, nothing missed, nothing doubled", async () => {
   await using broker = await startNetworkBroker({ all: {} });
   const { socket_dir } = broker;
   await using unix = await Wire.lay(socket_dir, "resume");
@@ -161,7 +165,7 @@ Deno.test("node: a listener resumes after breaks, nothing missed, nothing double
   }
 });
 
-Deno.test("node: a publisher that is cut sends nothing twice, and counts what may be lost", async () => {
+nodeTest("node: a publisher that is cut sends nothing twice, and counts what may be lost", async () => {
   await using broker = await startNetworkBroker({ all: {} });
   await using tcp = Wire.to(broker.port("all"));
   await using listener = await connect("publish", { socket_dir: broker.socket_dir });
@@ -180,7 +184,7 @@ Deno.test("node: a publisher that is cut sends nothing twice, and counts what ma
   assert.ok(got.length <= 20_000 && got.length + lost >= 20_000, `${got.length} came, ${lost} may be lost`);
 });
 
-Deno.test("node: TLS with the right authority only, tokens, and what cannot be reached", async () => {
+nodeTest("node: TLS with the right authority only, tokens, and what cannot be reached", async () => {
   const dir = Deno.makeTempDirSync({ prefix: "ipc-tls-" });
   await using _dir = { [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
   const { ca, other_ca, key, cert, expired, elsewhere } = await certificates(dir);
@@ -215,7 +219,7 @@ Deno.test("node: TLS with the right authority only, tokens, and what cannot be r
   assert.match((await refused({ channel: "deploys", socket_dir: dir })).message, /it is a file of user/);
 });
 
-Deno.test("node: control(), disposal, and mistakes in callbacks", async () => {
+nodeTest("node: control(), disposal, and mistakes in callbacks", async () => {
   await using broker = await startNetworkBroker({});
   const { socket_dir } = broker;
   const node = new NodeStep("control", { socket_dir });
@@ -259,6 +263,19 @@ Deno.test("node: the package's types are complete, and say what the library's do
     `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`
   );
   assert.deepEqual(found, []);
+});
+
+Deno.test("node: examples in the package's types are of the package", () => {
+  const imports: string[] = [];
+  for (const folder of ["client", "protocol"]) {
+    for (const { name } of Deno.readDirSync(`${PACKAGE}/types/${folder}`)) {
+      const text = Deno.readTextFileSync(`${PACKAGE}/types/${folder}/${name}`);
+      assert(!/startTestBroker|\bbroker\.socket_dir/.test(text), name);
+      for (const [, from] of text.matchAll(/^ *\* import .* from "(.*)"/gm)) imports.push(from!);
+    }
+  }
+  assert(imports.length > 3, `only ${imports.length} examples`);
+  assert.deepEqual([...new Set(imports)], ["@ipc/ipc"]);
 });
 
 /** Finds `@ipc/ipc` where it was built. */
