@@ -205,7 +205,9 @@ export function encodeError(error: IpcError): Uint8Array<ArrayBuffer> {
 export function decodeError(payload: Uint8Array): IpcError {
   try {
     const body = decodeBody(payload);
-    const code = optional(body, "code", "number") ?? ERROR_CODES.PROTOCOL;
+    const said = optional(body, "code", "number") ?? 0;
+    // Whoever sent it may have written any number, and it goes on into JSON and exit statuses.
+    const code = Number.isSafeInteger(said) && said > 0 ? said : ERROR_CODES.PROTOCOL;
     return new IpcError(code, optional(body, "message", "string") ?? "", { data: plain(body.get("data")) });
   } catch (error) {
     return new IpcError("PROTOCOL", "the other side sent an error that cannot be read", { cause: error });

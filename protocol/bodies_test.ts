@@ -138,6 +138,10 @@ Deno.test("decodeError() makes a PROTOCOL error of what it cannot read", () => {
   for (const bytes of [[], [0xc0], [0x81], [0x81, 0xa4, 0x63, 0x6f, 0x64, 0x65, 0xa1, 0x78]]) {
     assert.equal(decodeError(new Uint8Array(bytes)).reason, "PROTOCOL");
   }
+  for (const code of [NaN, -1, 0, 1.5, Infinity]) {
+    const error = decodeError(encodeError(new IpcError(code, "odd")));
+    assert.deepEqual([error.reason, error.message], ["PROTOCOL", "odd"]);
+  }
 });
 
 Deno.test("decodeError() gives data whose keys reach no prototype", () => {

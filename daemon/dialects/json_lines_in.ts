@@ -230,6 +230,7 @@ class Line {
       const raw = this.raw(name);
       if (raw === undefined) continue;
       if (raw.length > HANDSHAKE_BYTES_MAX) throw wrong(`"${name}" of ${raw.length} bytes is too large`);
+      if (name !== "resume" && (raw[0] === 0x5b || raw[0] === 0x7b)) throw wrong(`"${name}" must be one value`);
       values[name] = JSON.parse(decodeUtf8(raw));
     }
     return values;

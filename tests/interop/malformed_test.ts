@@ -57,6 +57,12 @@ const REFUSED: readonly [what: string, sent: string | Uint8Array, reason: string
     "PROTOCOL",
     /UTF-8/,
   ],
+  [
+    "a role that nests as deep as a line may",
+    `${HELLO}{"type":"roles","id":1,"listen":${"[".repeat(64)}1${"]".repeat(64)}}\n`,
+    "PROTOCOL",
+    /"listen" must be one value/,
+  ],
   ["a line without a type", `${HELLO}{"data":1}\n`, "PROTOCOL", /"type" must be/],
   ["a line of an unknown type", `${HELLO}{"type":"shout"}\n`, "PROTOCOL", /"shout" has no place here/],
   ["a second hello", `${HELLO}${HELLO}`, "PROTOCOL", /"hello" has no place here/],
