@@ -110,9 +110,6 @@ for (
 /** The eight bytes that a client opens a binary connection with: `89 'I' 'P' 'C'`, the version, three zeros. */
 export const PREFACE: Uint8Array<ArrayBuffer> = new Uint8Array([0x89, 0x49, 0x50, 0x43, 1, 0, 0, 0]);
 
-/** The version of the protocol in the preface. */
-export const PROTOCOL_VERSION = 1;
-
 /** A frame taken apart. `headers` and `payload` are views into the buffer it was read from. */
 export interface Frame {
   /** One of {@linkcode FRAME_TYPES}. */
