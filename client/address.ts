@@ -10,7 +10,7 @@ import type { BrokerOptions } from "./options.ts";
 import { runtime } from "./runtime_deno.ts";
 
 /** Where a broker's shared listener is on this machine unless somebody says otherwise. */
-export const DEFAULT_URL = "tcp://127.0.0.1:7410";
+const DEFAULT_URL = "tcp://127.0.0.1:7410";
 
 /** A directory of sockets. */
 export interface SocketAddress {
@@ -42,7 +42,7 @@ export interface Environment {
 
 /**
  * Where the options lead: `url`, else `socket_dir`, else `$IPC_CONNECT`, else `$IPC_SOCKET_DIR`, else `/tmp`. Windows has
- * no unix sockets; there it is `url`, `$IPC_CONNECT` or {@linkcode DEFAULT_URL}.
+ * no unix sockets; there it is `url`, `$IPC_CONNECT`, `fallback_url` or `tcp://127.0.0.1:7410`.
  *
  * @throws {IpcError} CHANNEL_NAME for what is not the URL of a broker.
  */
@@ -52,7 +52,7 @@ export function brokerAddress(options: BrokerOptions, environment: Environment =
   if (has_sockets && options.socket_dir !== undefined) return { transport: "unix", socket_dir: options.socket_dir };
   const url = environment.variable("IPC_CONNECT");
   if (url !== undefined) return networkAddress(url, options);
-  if (!has_sockets) return { ...networkAddress(DEFAULT_URL, options), fallback: true };
+  if (!has_sockets) return { ...networkAddress(options.fallback_url ?? DEFAULT_URL, options), fallback: true };
   return {
     transport: "unix",
     socket_dir: environment.variable("IPC_SOCKET_DIR") ?? defaultSocketDirectory(environment.os),

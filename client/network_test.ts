@@ -50,6 +50,9 @@ Deno.test("brokerAddress() takes TCP on Windows, whatever the socket_dir", () =>
     ca: [],
     fallback: true,
   });
+  const configured = brokerAddress({ socket_dir: "C:/x", fallback_url: "tls://localhost:7411" }, windows);
+  assert.ok(configured.transport === "tls" && configured.port === 7411 && configured.fallback);
+  assert.equal(brokerAddress({ fallback_url: "tcp://localhost:1" }, NOWHERE).transport, "unix");
   const chosen = brokerAddress({}, { ...windows, variable: () => "tcp://10.0.0.1:99" });
   assert.ok(chosen.transport === "tcp" && chosen.hostname === "10.0.0.1" && !chosen.fallback);
 });

@@ -13,10 +13,11 @@ export interface BrokerOptions {
   socket_dir?: string | undefined;
   /**
    * Where a broker listens for all of its channels, `tcp://127.0.0.1:7410` or `tls://host:7411`, instead of sockets.
-   * Default: `$IPC_CONNECT` if it may be read and there is no `socket_dir`; where there are no unix sockets, on Windows,
-   * `tcp://127.0.0.1:7410`.
+   * Default: `$IPC_CONNECT` if it may be read and there is no `socket_dir`.
    */
   url?: string | undefined;
+  /** The same for systems without unix sockets, as Windows, if `url` is not given. Default: `tcp://127.0.0.1:7410`. */
+  fallback_url?: string | undefined;
   /** Certificates of authorities that may have signed the broker's, in PEM, beside those that the system trusts. */
   ca?: string | readonly string[] | undefined;
   /** A name for people and for the broker's rules, at most 64 bytes. */

@@ -6,7 +6,7 @@
  * @module
  */
 import type { BrokerOptions } from "../client/mod.ts";
-import type { Settings } from "../config/settings.ts";
+import type { ListenSettings, Settings } from "../config/settings.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 
@@ -52,26 +52,37 @@ export function withVariables(io: Io, values: ReadonlyMap<string, string>): Io {
   return values.size === 0 ? io : { ...io, env: (name) => values.get(name) ?? io.env(name) };
 }
 
-/** Whether the broker is elsewhere: none is started for it then. */
-export function isElsewhere(io: Io): boolean {
-  return (io.env("IPC_CONNECT") ?? "") !== "";
+/** Whether the broker is elsewhere, as it is where there are no unix sockets: none is started for it then. */
+export function isElsewhere(io: Io, os: string = Deno.build.os): boolean {
+  return (io.env("IPC_CONNECT") ?? "") !== "" || os === "windows";
 }
 
 /**
- * Where the broker is, and what opens its door.
+ * Where the broker is, and what opens its door. Where there are no unix sockets it is the configuration's first
+ * `[[listen]]` that serves all channels.
  *
  * @throws {Failure} If a file that is named cannot be read.
  */
-export function brokerOptions(io: Io, { socket_dir }: Pick<Settings, "socket_dir">): BrokerOptions {
+export function brokerOptions(
+  io: Io,
+  { socket_dir, listen }: Pick<Settings, "socket_dir" | "listen">,
+  os: string = Deno.build.os,
+): BrokerOptions {
   const url = io.env("IPC_CONNECT"), ca = io.env("IPC_CA"), token_file = io.env("IPC_TOKEN_FILE");
   const options: BrokerOptions = url ? { url } : { socket_dir };
-  if (url && ca) options.ca = read(ca, "the certificate", "--ca, IPC_CA");
+  const shared = os === "windows" ? listen.find(({ channel, port }) => channel === undefined && port !== 0) : undefined;
+  if (shared !== undefined) options.fallback_url = urlOf(shared);
+  if ((url || shared) && ca) options.ca = read(ca, "the certificate", "--ca, IPC_CA");
   if (token_file) {
     const token = read(token_file, "the token", "--token-file, IPC_TOKEN_FILE").trim();
     if (token === "") throw new Failure(EXIT.CONFIGURATION, `Cannot use the token in "${token_file}": it is empty`);
     options.token = token;
   }
   return options;
+}
+
+function urlOf({ hostname, port, tls }: ListenSettings): string {
+  return `${tls === undefined ? "tcp" : "tls"}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 function read(path: string, what: string, option: string): string {

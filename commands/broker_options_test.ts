@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ListenSettings } from "../config/settings.ts";
 import { brokerOptions, isElsewhere, takeGlobalOptions, withVariables } from "./broker_options.ts";
 import { dispatch } from "./dispatch.ts";
 import { EXIT } from "./exit_codes.ts";
@@ -28,7 +29,7 @@ Deno.test("takeGlobalOptions() takes what stands before the verb, and nothing be
 });
 
 Deno.test("brokerOptions() reads the files that are named, and says which cannot be read", async () => {
-  const settings = { socket_dir: "/sockets" }, dir = Deno.makeTempDirSync();
+  const settings = { socket_dir: "/sockets", listen: [] }, dir = Deno.makeTempDirSync();
   try {
     await Deno.writeTextFile(`${dir}/token`, "secret\n");
     await Deno.writeTextFile(`${dir}/ca`, "pem");
@@ -47,8 +48,27 @@ Deno.test("brokerOptions() reads the files that are named, and says which cannot
   }
 });
 
+Deno.test("brokerOptions() falls back to the first [[listen]] for all channels where there are no unix sockets", () => {
+  const on = (channel: string | undefined, hostname: string, port: number, tls = false): ListenSettings => ({
+    name: "l",
+    hostname,
+    port,
+    channel,
+    tls: tls ? { cert: "c", key: "k" } : undefined,
+    token_file: undefined,
+  });
+  const listen = [on("deploys", "127.0.0.1", 49152), on(undefined, "127.0.0.1", 0), on(undefined, "::1", 7411, true)];
+  const of = (os: string, some: ListenSettings[] = listen) =>
+    brokerOptions(memoryIo(), { socket_dir: "/s", listen: some }, os);
+  assert.deepEqual(of("linux"), { socket_dir: "/s" });
+  assert.deepEqual(of("windows"), { socket_dir: "/s", fallback_url: "tls://[::1]:7411" });
+  assert.deepEqual(of("windows", [on(undefined, "localhost", 7000)]).fallback_url, "tcp://localhost:7000");
+  assert.deepEqual(of("windows", []), { socket_dir: "/s" });
+});
+
 Deno.test("isElsewhere() is so when --connect or IPC_CONNECT says where", () => {
-  assert.ok(!isElsewhere(memoryIo()));
+  assert.ok(!isElsewhere(memoryIo(), "linux"));
+  assert.ok(isElsewhere(memoryIo(), "windows"));
   assert.ok(isElsewhere(memoryIo({ env: { IPC_CONNECT: URL } })));
   assert.ok(isElsewhere(withVariables(memoryIo(), new Map([["IPC_CONNECT", URL]]))));
 });
