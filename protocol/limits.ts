@@ -29,9 +29,6 @@ export const HANDSHAKES_MAX = 64;
 /** A client's name, in UTF-8. */
 export const CLIENT_NAME_BYTES_MAX = 64;
 
-/** A channel's name. All its characters are ASCII, so bytes and characters are the same. */
-export const CHANNEL_NAME_BYTES_MAX = 64;
-
 /** `sun_path` of a Linux `sockaddr_un` holds 108 bytes, the last of them zero (unix(7)). */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
