@@ -94,6 +94,12 @@ async function explain(error: unknown, io: Io): Promise<number> {
 }
 
 function report(error: unknown, stderr: Output): number {
+  if (error instanceof SuppressedError) {
+    // What failed first says why; what failed after that, while tidying up, what it cost: events that are in doubt.
+    const code = report(error.suppressed, stderr);
+    if (code !== EXIT.BROKEN_PIPE) report(error.error, stderr);
+    return code;
+  }
   if (error instanceof BrokenPipe) return EXIT.BROKEN_PIPE;
   if (error instanceof WriteError) {
     notice(stderr, error.message);

@@ -64,6 +64,18 @@ Deno.test("ipc --socket-dir and --config go for the broker that listen starts, t
   assert.equal((await cli.sh(`ipc ${where} daemon stop`)).code, 0);
 });
 
+Deno.test("ipc send -l leaves with 69 when the broker is killed, and says how much is in doubt", async () => {
+  await using cli = new CliSandbox();
+  const listener = await cli.listen("--raw x");
+  const sender = cli.start("sh -c 'yes | { ipc send -l x; echo left with $? >&2; }'");
+  await eventually(async () => /^x .* [1-9]\d{4,} /m.test((await cli.sh("ipc channels")).stdout), "nothing is sent");
+  for (const pid of await cli.brokers()) Deno.kill(pid, "SIGKILL");
+  await sender.says("left with 69");
+  assert.match(sender.stderr, /^ipc: .*\d+ events may not have arrived/m);
+  assert.doesNotMatch(sender.stderr, /bug/);
+  await listener.kill();
+});
+
 Deno.test("IPC_AUTOSTART=0 starts no broker", async () => {
   await using cli = new CliSandbox({ IPC_AUTOSTART: "0" });
   assert.equal((await cli.sh("ipc listen x")).code, 69);
