@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { brokerAddress, channelAddress } from "./address.ts";
 import { connect, control, type Notice } from "./mod.ts";
 import { Session } from "./session.ts";
-import { certificates, delay, failure, numbers, startNetworkBroker, until, Wire } from "./testing.ts";
+import { certificates, delay, failure, numbers, sha256, startNetworkBroker, until, Wire } from "./testing.ts";
 
 const NOWHERE = { os: "linux", variable: () => undefined };
 
@@ -75,10 +75,6 @@ Deno.test("brokerAddress() says what is wrong with a URL, and shows no secret", 
 
 const TOKEN = "a token";
 const TOKENS = [{ name: "ci", sha256: await sha256(TOKEN) }];
-
-async function sha256(text: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
-}
 
 Deno.test("connect() reaches any channel by TCP", async () => {
   await using broker = await startNetworkBroker({ all: {} });

@@ -12,7 +12,7 @@ import {
   postUdsBroadcast,
   postUdsRequest,
 } from "./simple_ipc.ts";
-import { startNetworkBroker, until } from "./testing.ts";
+import { leaveDeadSocket, startNetworkBroker, until } from "./testing.ts";
 
 /** Where the functions look for sockets, for as long as it lives. */
 function lookingIn(dir: string): Disposable {
@@ -148,10 +148,8 @@ Deno.test("listenUdsRequest() goes on after messages that are none, and handlers
 
 Deno.test("listenUdsRequest() takes over a dead socket of this user, and nothing else", () =>
   alone(async (dir) => {
-    const path = socketPath(dir, "old"), dead = Deno.listen({ transport: "unix", path });
-    Deno.renameSync(path, `${dir}/kept`);
-    dead.close();
-    Deno.renameSync(`${dir}/kept`, path);
+    const path = socketPath(dir, "old");
+    leaveDeadSocket(path);
     const server = listenUdsRequest("old", (data: number) => data + 1);
     assert.equal(await postUdsRequest<number, number>("old", 1), 2); // waits until it is there
     assert.equal(await server.ready, "self");
@@ -259,10 +257,8 @@ Deno.test("listenUdsBroadcast() registers with a broker: whatever speaks to it i
 
 Deno.test("listenUdsRequest() serves itself where a broker was", () =>
   alone(async (dir) => {
-    const path = socketPath(dir, "ipcd"), dead = Deno.listen({ transport: "unix", path });
-    Deno.renameSync(path, `${dir}/kept`);
-    dead.close();
-    Deno.renameSync(`${dir}/kept`, path);
+    const path = socketPath(dir, "ipcd");
+    leaveDeadSocket(path);
     const server = listenUdsRequest("ch3", (data: number) => -data);
     assert.equal(await postUdsRequest<number, number>("ch3", 3), -3);
     assert.equal(await server.ready, "self");

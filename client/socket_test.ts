@@ -4,7 +4,7 @@ import { socketPath } from "../protocol/socket_path.ts";
 import { connect, control } from "./mod.ts";
 import type { Connection } from "./runtime.ts";
 import { openSocket } from "./socket.ts";
-import { delay, failure } from "./testing.ts";
+import { delay, failure, leaveDeadSocket } from "./testing.ts";
 
 const NEVER = new AbortController().signal;
 const as_root = Deno.uid() === 0;
@@ -22,11 +22,9 @@ Deno.test("openSocket() gives nothing where nobody listens", () =>
   withDirectory(async (dir) => {
     assert.equal(await openSocket(`${dir}/missing`, undefined, NEVER), undefined);
     assert.equal(await openSocket(`${dir}/missing/deeper`, undefined, NEVER), undefined);
-    const listener = Deno.listen({ transport: "unix", path: `${dir}/stale` });
-    Deno.renameSync(`${dir}/stale`, `${dir}/kept`);
-    listener.close();
-    assert.ok(Deno.lstatSync(`${dir}/kept`).isSocket);
-    assert.equal(await openSocket(`${dir}/kept`, undefined, NEVER), undefined);
+    leaveDeadSocket(`${dir}/dead`);
+    assert.ok(Deno.lstatSync(`${dir}/dead`).isSocket);
+    assert.equal(await openSocket(`${dir}/dead`, undefined, NEVER), undefined);
   }));
 
 Deno.test("openSocket() refuses what is no socket, a link to one included, and says what it is", () =>

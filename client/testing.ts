@@ -84,6 +84,18 @@ export async function certificates(dir: string): Promise<Certificates> {
   };
 }
 
+/** Leaves a socket on which nobody listens, as a process does that was killed. */
+export function leaveDeadSocket(path: string): void {
+  const listener = Deno.listen({ transport: "unix", path: `${path}.1` });
+  Deno.renameSync(`${path}.1`, path);
+  listener.close();
+}
+
+/** What a broker is told of a token. */
+export async function sha256(token: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token))).toHex();
+}
+
 /** Numbers from 0 on. */
 export function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, at) => at);

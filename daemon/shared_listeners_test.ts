@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { certificates } from "../client/testing.ts";
+import { certificates, sha256 } from "../client/testing.ts";
 import type { ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
 import { encodeFrame, encodeHello, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
 import { LineClient } from "./dialects/testing.ts";
@@ -62,10 +62,6 @@ async function binary(test: TestBroker, hello: Hello, name = "l"): Promise<RawCl
   const client = RawClient.over(await Deno.connect({ port: await portOf(test, name) }));
   await client.send(PREFACE, encodeFrame({ type: HELLO, flags: 3, payload: encodeHello(hello) }));
   return await client.firstIs(WELCOME) ? client : await client.reasonOfEnd();
-}
-
-async function sha256(text: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).toHex();
 }
 
 Deno.test("[[listen]] without a channel: hello names it, in frames and in JSON lines, and opens it", async () => {

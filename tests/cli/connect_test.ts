@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { certificates } from "../../client/testing.ts";
+import { certificates, sha256 } from "../../client/testing.ts";
 import { CliSandbox } from "./sandbox.ts";
 
 const TOKEN = "a token of ours";
@@ -16,8 +16,7 @@ async function elsewhere(cli: CliSandbox): Promise<{ tcp: string; tls: string }>
   await certificates(directory);
   await cli.sh("chmod 600 key.pem");
   Deno.writeTextFileSync(`${directory}/token`, `${TOKEN}\n`);
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(TOKEN))).toHex();
-  Deno.writeTextFileSync(`${directory}/tokens`, `ci:${hash}\n`);
+  Deno.writeTextFileSync(`${directory}/tokens`, `ci:${await sha256(TOKEN)}\n`);
   Deno.writeTextFileSync(
     `${directory}/ipc.toml`,
     `[[listen]]\ntcp = "127.0.0.1:${tcp}"\n` +

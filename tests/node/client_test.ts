@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import ts from "typescript";
 import { connect, type Message } from "../../client/mod.ts";
-import { certificates, startNetworkBroker, until, Wire } from "../../client/testing.ts";
+import { certificates, sha256, startNetworkBroker, until, Wire } from "../../client/testing.ts";
 import { installed } from "../interop/program.ts";
 
 const PACKAGE = Deno.makeTempDirSync({ prefix: "ipc-npm-" });
@@ -188,9 +188,8 @@ nodeTest("node: TLS with the right authority only, tokens, and what cannot be re
   const dir = Deno.makeTempDirSync({ prefix: "ipc-tls-" });
   await using _dir = { [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
   const { ca, other_ca, key, cert, expired, elsewhere } = await certificates(dir);
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode("secret"))).toHex();
   await using broker = await startNetworkBroker({
-    good: { tls: { cert, key }, tokens: [{ name: "ci", sha256: hash }] },
+    good: { tls: { cert, key }, tokens: [{ name: "ci", sha256: await sha256("secret") }] },
     expired: { tls: { cert: expired, key } },
     elsewhere: { tls: { cert: elsewhere, key } },
   });
