@@ -41,7 +41,7 @@ import { Sender } from "./sender.ts";
 import type { Surroundings } from "./subscription.ts";
 
 /** Limit of what waits, either way, unless the caller says otherwise. */
-export const QUEUE_BYTES = 8 * 1024 * 1024;
+const QUEUE_BYTES = 8 * 1024 * 1024;
 /** A connection that is not read sends a PING this often: the broker asks those that are silent for 30 s. */
 const PAUSED_PING_MS = 20_000;
 /** `close()` gives up if the broker has taken nothing for this long. */

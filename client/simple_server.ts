@@ -146,7 +146,7 @@ export function lookAt(path: string): Deno.FileInfo | undefined {
 }
 
 /** The error that binding an address in use has. */
-export function inUse(path: string, why: string): Error {
+function inUse(path: string, why: string): Error {
   return new Deno.errors.AddrInUse(`Cannot listen on ${JSON.stringify(path)}: ${why}`);
 }
 

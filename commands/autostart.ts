@@ -18,7 +18,7 @@ import { notice } from "./notice.ts";
 import { BROKER_PERMISSIONS, RUN_FLAGS } from "./permissions.ts";
 
 /** A broker that was started because somebody listened ends after this long without clients. */
-export const AUTOSTARTED_IDLE_EXIT = "10m";
+const AUTOSTARTED_IDLE_EXIT = "10m";
 /** How long a broker may take until it answers. One that is going away may have to be waited for. */
 const START_MS_MAX = 20_000;
 /** Where none has answered although the one that was started has ended, the next try comes after this. */

@@ -8,7 +8,7 @@ import type { Io } from "./io.ts";
 import { argumentParser, parseArguments, type Verb } from "./verb.ts";
 
 /** What can be done with the broker. */
-export const DAEMON_ACTIONS = ["run", "start", "stop", "restart", "status", "reload"] as const;
+const DAEMON_ACTIONS = ["run", "start", "stop", "restart", "status", "reload"] as const;
 
 /** Options of `ipc daemon`. */
 export interface DaemonOptions {

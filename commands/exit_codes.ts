@@ -101,7 +101,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /** The exit code of an error's number on the wire; a number that this version does not know is a newer protocol's. */
-export function exitCodeOfReason(code: number): number {
+function exitCodeOfReason(code: number): number {
   for (const [name, number] of Object.entries(ERROR_CODES)) if (number === code) return BY_ERROR[name as ErrorName];
   return EXIT.PROTOCOL;
 }

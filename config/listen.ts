@@ -149,6 +149,6 @@ class TableReader {
 }
 
 /** Addresses that only this machine reaches. */
-export function isLoopback(hostname: string): boolean {
+function isLoopback(hostname: string): boolean {
   return hostname.toLowerCase() === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

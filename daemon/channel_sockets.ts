@@ -13,7 +13,7 @@ import { mayBeOpened } from "./settings_view.ts";
 import { Listener } from "./transport/listener.ts";
 
 /** How many channels may be open. */
-export const CHANNELS_MAX = 16_384;
+const CHANNELS_MAX = 16_384;
 
 /** What those who connect after the end has begun are told. */
 export const GOING_AWAY = new IpcError("SHUTDOWN", "the broker is going away");

@@ -19,7 +19,7 @@ import { buildProgram, DIST } from "./build.ts";
 const MARK = "# Installed by ipc's scripts/install.ts; overwritten by the next installation.";
 
 /** Writes a text so that a shell reads it as one word. */
-export function shellWord(text: string): string {
+function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 

@@ -26,7 +26,7 @@ export { byeFrame } from "./frames.ts";
 export type { Service } from "./service.ts";
 
 /** How long a client that is about to speak may take until it is taken for a listener. */
-export const SILENCE_MS = 200;
+const SILENCE_MS = 200;
 
 /** Serves a connection until it ends. Never throws. */
 type Dialect = (connection: Connection, door: Door, service: Service) => Promise<void>;

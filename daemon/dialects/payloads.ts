@@ -15,9 +15,9 @@ import { decodeUtf8 } from "../../protocol/utf8.ts";
 import { isUtf8, scanJson } from "./json_scan.ts";
 
 /** A structured payload over this many bytes is not taken apart. */
-export const STRUCTURED_BYTES_MAX = 1024 * 1024;
+const STRUCTURED_BYTES_MAX = 1024 * 1024;
 /** A structured payload that would be longer as JSON is not written as JSON. */
-export const STRUCTURED_CHARACTERS_MAX = 16 * 1024 * 1024;
+const STRUCTURED_CHARACTERS_MAX = 16 * 1024 * 1024;
 /** A larger payload cannot be put into a text: one byte may become six characters, and a text has less than 2^29. */
 export const CONVERTED_BYTES_MAX = 64 * 1024 * 1024;
 

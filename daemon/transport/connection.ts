@@ -15,7 +15,7 @@ import { buffers } from "../buffer_pool.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 
 /** How long a peer may take to read why it was closed. */
-export const LINGER_MS = 10_000;
+const LINGER_MS = 10_000;
 
 /** What is needed of `Deno.Conn`. */
 export interface Stream {

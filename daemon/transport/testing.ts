@@ -63,7 +63,7 @@ export async function settled(): Promise<void> {
 }
 
 /** Takes apart what a client was sent. */
-export function splitFrames(bytes: readonly number[]): Frame[] {
+function splitFrames(bytes: readonly number[]): Frame[] {
   const scanner = new Scanner(FROM_BROKER, 1 << 30), frames: Frame[] = [];
   for (let at = 0; at < bytes.length;) {
     const space = scanner.space(), piece = bytes.slice(at, at + space.length);

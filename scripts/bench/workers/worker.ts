@@ -43,7 +43,7 @@ export interface Task {
 
 const SIZE = 128;
 /** Messages between two calls of `pace`. */
-export const BATCH = 50_000;
+const BATCH = 50_000;
 
 /** Does what the arguments say. @param connect Connects to a broker. */
 export async function work(connect: (address: string) => Promise<Client>): Promise<void> {
