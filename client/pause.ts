@@ -56,7 +56,9 @@ export function deadline(ms: number, what: string, outer: AbortSignal | undefine
   const cancel = (): void =>
     controller.abort(new IpcError("CANCELLED", `Cannot ${what}: cancelled`, { cause: outer?.reason }));
   const disarm = after(ms, () => {
-    controller.abort(new IpcError("TIMEOUT", `Cannot ${what}: not done within ${ms} ms`));
+    controller.abort(
+      new IpcError("TIMEOUT", `Cannot ${what}: not done within ${ms} ms. Is the broker stopped, or overloaded?`),
+    );
   });
   if (outer?.aborted) cancel();
   else outer?.addEventListener("abort", cancel);
