@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RawClient, startTestBroker } from "../daemon/testing.ts";
+import { RawClient, startTestBroker, testSettings } from "../daemon/testing.ts";
 import { encodeFrame, FRAME_TYPES } from "../protocol/frame.ts";
 import { connect, type GapNotice } from "./mod.ts";
 import { delay, numbers, settle, until } from "./testing.ts";
@@ -174,4 +174,22 @@ Deno.test("Channel.listen() goes on after a callback that throws, a broken paylo
   assert.equal(errors.length, 3);
   assert.match(errors[0]!, /^event 1 cannot be read: payload of 2 bytes is not UTF-8/);
   raw.close();
+});
+
+Deno.test("Channel.listen() gets what a reload of the broker has allowed since it connected", async () => {
+  const next = { socket_dir: "" };
+  const reload = () => Promise.resolve(testSettings(next.socket_dir, { max_message_bytes: 32 * 1024 * 1024 }));
+  await using broker = await startTestBroker({}, undefined, reload);
+  const { socket_dir } = broker;
+  next.socket_dir = socket_dir;
+  await using listener = await connect("large", { socket_dir });
+  const got: number[] = [];
+  listener.listen(({ data }) => got.push((data as Uint8Array).length));
+  await listener.flush();
+  await broker.broker.reload();
+  await using publisher = await connect("large", { socket_dir });
+  await publisher.broadcast(new Uint8Array(20_000_000));
+  await publisher.flush();
+  await until(() => got.length === 1, "the event");
+  assert.deepEqual([got, listener.connected], [[20_000_000], true]);
 });

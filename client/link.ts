@@ -6,7 +6,7 @@
 import { decodeError, decodeWelcome, encodeHello, type Hello, type Welcome } from "../protocol/bodies.ts";
 import { IpcError } from "../protocol/errors.ts";
 import { encodeFrame, FRAME_TYPES, FROM_BROKER, PREFACE } from "../protocol/frame.ts";
-import { MESSAGE_BYTES_DEFAULT } from "../protocol/limits.ts";
+import { MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_MAX } from "../protocol/limits.ts";
 import { Scanner } from "../protocol/scanner.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 import type { Address } from "./address.ts";
@@ -94,8 +94,9 @@ async function readWelcome(conn: Connection, scanner: Scanner, place: string): P
     if (type === FRAME_TYPES.WELCOME) {
       const welcome = decodeWelcome(scanner.frame().payload);
       scanner.advance();
-      // The broker's own answers (a list of all clients, say) are not bound to the channel's limit.
-      scanner.message_bytes_max = Math.max(welcome.max_message, MESSAGE_BYTES_DEFAULT);
+      // The channel's limit is for what is sent. The broker's own answers (a list of all clients, say) are not bound to it,
+      // and a reload may raise it for others while we are connected.
+      scanner.message_bytes_max = MESSAGE_BYTES_MAX;
       return welcome;
     }
     if (type === FRAME_TYPES.BYE) throw decodeError(scanner.frame().payload);
