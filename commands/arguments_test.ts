@@ -67,6 +67,8 @@ Deno.test("parseSend() takes a message, or says where to read it", () => {
     [["-H", "nocolon", "x"], "KEY:VALUE"],
     [["--expect", "0", "x"], "whole number from 1"],
     [["--wait=soon", "x"], "not a duration"],
+    [["--name", "n".repeat(65), "x"], "client name is 65 bytes, limit is 64"],
+    [["--name", "a\x1b[2J", "x"], "control characters"],
   ]);
 });
 

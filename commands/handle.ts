@@ -20,6 +20,7 @@ import {
   argumentParser,
   countArgument,
   durationArgument,
+  nameArgument,
   parseArguments,
   splitCommand,
   usageError,
@@ -62,7 +63,7 @@ export function parseHandle(argv: readonly string[]): HandleOptions {
     .option("--kill-after <duration>", "KILL what has not ended this long after TERM", durationArgument, KILL_AFTER_MS)
     .option("-n, --count <n>", "leave after this many requests", countArgument, Infinity)
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
-    .option("--name <name>", "what others see as the handler's name", "ipc handle");
+    .option("--name <name>", "what others see as the handler's name", nameArgument, "ipc handle");
   const { own, command } = splitCommand(argv);
   const { args: [channel], options } = parseArguments(parser, own);
   if (command.length === 0) throw usageError(parser, "a command is missing: it stands behind --");

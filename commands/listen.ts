@@ -13,6 +13,7 @@ import {
   argumentParser,
   countArgument,
   durationArgument,
+  nameArgument,
   numberArgument,
   parseArguments,
   splitCommand,
@@ -78,7 +79,7 @@ export function parseListen(argv: readonly string[]): ListenOptions {
     .option("--last <n>", "begin with this many of the latest events, as far as the broker has them", numberArgument, 0)
     .option("--ready-fd <n>", "write a line to this file descriptor once nothing can be missed", numberArgument)
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
-    .option("--name <name>", "what others see as the listener's name", "ipc listen");
+    .option("--name <name>", "what others see as the listener's name", nameArgument, "ipc listen");
   const { own, command } = splitCommand(argv);
   const { args: [channels], options } = parseArguments(parser, own);
   const chosen = (["json", "raw", "format", "exec"] as const).filter((name) => options[name] !== undefined);

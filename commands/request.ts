@@ -21,6 +21,7 @@ import {
   argumentParser,
   countArgument,
   durationArgument,
+  nameArgument,
   parseArguments,
   type Verb,
   waitOption,
@@ -63,7 +64,7 @@ export function parseRequest(argv: readonly string[]): RequestOptions {
     .addOption(waitOption("for a handler"))
     .option("--no-remote-status", "exit 0 for any reply, whatever the handler's status")
     .option("--raw", "print the reply as it is, without a line feed added")
-    .option("--name <name>", "what the handler's side sees as the requester's name", "ipc request");
+    .option("--name <name>", "what the handler's side sees as the requester's name", nameArgument, "ipc request");
   const { args, options } = parseArguments(parser, withBareWait(argv));
   return {
     ...messageOptions(parser, args, options),

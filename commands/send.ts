@@ -17,7 +17,15 @@ import type { Io } from "./io.ts";
 import { type Envelope, messageFrames } from "./message_frames.ts";
 import { headersBlock, type MessageOptions, messageOptions, withMessageOptions } from "./message_options.ts";
 import { notice } from "./notice.ts";
-import { argumentParser, countArgument, parseArguments, type Verb, waitOption, withBareWait } from "./verb.ts";
+import {
+  argumentParser,
+  countArgument,
+  nameArgument,
+  parseArguments,
+  type Verb,
+  waitOption,
+  withBareWait,
+} from "./verb.ts";
 
 /** Options of `ipc send`. */
 export interface SendOptions extends MessageOptions {
@@ -45,7 +53,7 @@ export function parseSend(argv: readonly string[]): SendOptions {
     .option("--retain", "keep the message for listeners to come; an empty one clears it")
     .option("--expect <n>", "exit 1 unless at least this many listeners got it", countArgument)
     .addOption(waitOption("for a listener"))
-    .option("--name <name>", "what others see as the sender's name", "ipc send");
+    .option("--name <name>", "what others see as the sender's name", nameArgument, "ipc send");
   const { args, options } = parseArguments(parser, withBareWait(argv));
   return {
     ...messageOptions(parser, args, options),

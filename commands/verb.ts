@@ -6,6 +6,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option, type OptionValues } from "@commander-js/extra-typings";
 import { parseDuration } from "../config/units.ts";
+import { checkClientName } from "../protocol/bodies.ts";
 import type { Io } from "./io.ts";
 
 /** One verb. Its module exports it as `verb`. */
@@ -106,6 +107,15 @@ function usageOf(parser: NamedParser): string {
 export function durationArgument(text: string): number {
   try {
     return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+/** Reads a name for this client. */
+export function nameArgument(text: string): string {
+  try {
+    return checkClientName(text);
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }
