@@ -72,6 +72,7 @@ async function takePart(example: Example, t: Deno.TestContext): Promise<void> {
   if (example.file !== undefined) await t.step("answers, well and badly", () => stage.answers());
   await t.step("is killed while it sends", () => stage.isKilledSending());
   await t.step("is killed while it listens", () => stage.isKilledListening());
+  await t.step("is killed while it asks", () => stage.isKilledAsking());
   if (example.file !== undefined) await t.step("is killed while it answers", () => stage.isKilledAnswering());
 }
 
@@ -229,6 +230,25 @@ class Stage {
       assert.equal((await within(events.next(), `event ${count} is missing`)).value!.data, count);
     }
     await this.#counts("clients", 1);
+  }
+
+  async isKilledAsking(): Promise<void> {
+    await using handler = await this.#join();
+    const killed = Promise.withResolvers<void>();
+    handler.handle(async ({ data }) => {
+      await killed.promise;
+      return data;
+    });
+    await this.#counts("handlers", 1);
+    await using program = this.#run("request");
+    await this.#feed(program, ["hello\n"]);
+    await this.#counts("requests_open", 1);
+    await program.kill();
+    killed.resolve();
+    await this.#counts("requests_open", 0);
+    await this.#counts("clients", 1);
+    await using other = await this.#join();
+    assert.equal(await other.invoke("still there"), "still there");
   }
 
   async isKilledAnswering(): Promise<void> {
