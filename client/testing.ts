@@ -137,8 +137,7 @@ export async function startNetworkBroker(
     version: "0.0.0-test",
     log: { debug: silent, info: silent, warning: silent, error: silent },
     secrets: ({ name }) => ({ tls: undefined, tokens: undefined, ...ports[name] }),
-  });
-  Deno.umask(mask);
+  }).finally(() => Deno.umask(mask));
   const stats = await control("stats", {}, { socket_dir }) as { listen: { name: string; port: number }[] };
   const port = (name: string): number => stats.listen.find((entry) => entry.name === name)!.port;
   return {

@@ -208,13 +208,15 @@ Deno.test("[[listen]] with TLS: frames and lines; who does not speak TLS is clos
 
 Deno.test("[[listen]]: a port that is taken, or a certificate that is none, ends the start with what it is", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = taken.addr as Deno.NetAddr;
+  const { port } = taken.addr as Deno.NetAddr, mask = Deno.umask();
   await assert.rejects(start([listener({ port })]), {
     reason: "CHANNEL_RECV",
     message: new RegExp(`Cannot listen on 127.0.0.1:${port}`),
   });
   const tls = { cert: "-----BEGIN CERTIFICATE-----\n", key: "-----BEGIN PRIVATE KEY-----\n" };
   await assert.rejects(start([listener()], { l: { tls } }), { reason: "CHANNEL_RECV" });
+  // It is the whole process', and what later tests compile would not be executable.
+  assert.equal(Deno.umask(), mask);
 });
 
 Deno.test("[[listen]] and reload: what is new opens, what is gone closes, who is connected stays", async () => {

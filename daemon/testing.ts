@@ -77,8 +77,7 @@ export async function startTestBroker(
     log: { debug: write("debug"), info: write("info"), warning: write("warning"), error: write("error") },
     ...reload === undefined ? {} : { reload },
     ...secrets === undefined ? {} : { secrets },
-  });
-  Deno.umask(mask);
+  }).finally(() => Deno.umask(mask));
   return {
     broker,
     socket_dir,
