@@ -47,9 +47,11 @@ export function takeGlobalOptions(argv: readonly string[]): GlobalOptions {
   return { argv: argv.slice(at), values };
 }
 
-/** The same surroundings, with other values of some variables. */
+/** The same surroundings, with other values of some variables. An option for a broker here beats a variable for one elsewhere. */
 export function withVariables(io: Io, values: ReadonlyMap<string, string>): Io {
-  return values.size === 0 ? io : { ...io, env: (name) => values.get(name) ?? io.env(name) };
+  if (values.size === 0) return io;
+  const here = values.has("IPC_SOCKET_DIR");
+  return { ...io, env: (name) => values.get(name) ?? (here && name === "IPC_CONNECT" ? undefined : io.env(name)) };
 }
 
 /** Whether the broker is elsewhere, as it is where there are no unix sockets: none is started for it then. */

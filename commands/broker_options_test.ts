@@ -98,3 +98,13 @@ Deno.test("dispatch() asks the broker that --connect names, and starts none", as
     assert.match(io.stderr.text, /^ipc: no broker listens at tcp:/, verb);
   }
 });
+
+Deno.test("withVariables() lets --socket-dir beat IPC_CONNECT of the environment, but not --connect", () => {
+  const io = memoryIo({ env: { IPC_CONNECT: URL } }), here = ["IPC_SOCKET_DIR", "/s"] as const;
+  assert.equal(withVariables(io, new Map([here])).env("IPC_CONNECT"), undefined);
+  assert.equal(
+    withVariables(io, new Map([here, ["IPC_CONNECT", "tcp://[::1]:1"]])).env("IPC_CONNECT"),
+    "tcp://[::1]:1",
+  );
+  assert.equal(withVariables(io, new Map([["IPC_CONFIG", "/c"]])).env("IPC_CONNECT"), URL);
+});
