@@ -214,7 +214,7 @@ export class Outbox {
     NOW.then(this.#go);
   }
 
-  /** Goes on after a write. Plain callbacks, because an async function for each burst costs a twentieth of a round trip. */
+  /** Goes on after a write. Plain callbacks: an async function for each burst made a request 3 % slower. */
   readonly #go = (took: number | undefined): void => {
     try {
       if (took !== undefined) this.#taken(took);
