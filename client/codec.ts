@@ -6,6 +6,7 @@
 import type { StructuredCodec } from "../protocol/payload.ts";
 
 let codec: StructuredCodec | undefined;
+let loading: Promise<StructuredCodec> | undefined;
 
 /** The codec if it is loaded. */
 export function structuredCodec(): StructuredCodec | undefined {
@@ -13,6 +14,13 @@ export function structuredCodec(): StructuredCodec | undefined {
 }
 
 /** Loads the codec. */
-export async function loadStructuredCodec(): Promise<StructuredCodec> {
-  return codec ??= (await import("../protocol/structured_clone.ts")).structuredCodec;
+export function loadStructuredCodec(): Promise<StructuredCodec> {
+  // One promise for all: who waits for it goes on in the order in which they came. Imports of their own would not.
+  return loading ??= import("../protocol/structured_clone.ts").then(
+    (module) => codec = module.structuredCodec,
+    (error) => {
+      loading = undefined;
+      throw error;
+    },
+  );
 }
