@@ -126,7 +126,7 @@ export class ChannelSockets {
     await this.#closing.get(name);
     const path = socketPath(this.#owner.settings().socket_dir, name);
     const channel = router.open(name, dynamic, this.rules(name));
-    const door: Door = { channel, public: false, guarded: false, admit() {} };
+    const door: Door = { channel, public: false, guarded: false, admit: () => undefined };
     let listener: Listener;
     try {
       listener = await Listener.bind(path, {

@@ -8,6 +8,7 @@ import { IpcError } from "../protocol/errors.ts";
 import type { Sequence } from "../protocol/scanner.ts";
 import { ID_MAX } from "../protocol/limits.ts";
 import { History } from "./history.ts";
+import type { Identity } from "./identity.ts";
 
 /** What a channel is run by. */
 export interface ChannelRules {
@@ -45,7 +46,6 @@ const NOTHING_SERVED: ReadonlySet<never> = new Set<never>();
 
 /** One connection that has said HELLO. `P` is how it is reached, which is the router's business. */
 export class Client<P> {
-  readonly name: string;
   readonly pid: number | undefined;
   readonly echo: boolean;
   listen = false;
@@ -68,10 +68,15 @@ export class Client<P> {
     readonly dialect: string,
     readonly connected_ms: number,
     hello: Hello,
+    readonly identity: Identity,
   ) {
-    this.name = hello.name ?? "";
     this.pid = hello.pid;
     this.echo = hello.echo ?? true;
+  }
+
+  /** What it calls itself. */
+  get name(): string {
+    return this.identity.name;
   }
 
   /** Requests it has made, by its correlation id. */

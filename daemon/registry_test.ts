@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ANONYMOUS } from "./identity.ts";
 import type { IpcError } from "../protocol/errors.ts";
 import { Channel, type ChannelRules, Client, Registry } from "./registry.ts";
 
@@ -15,7 +16,7 @@ function setup(rules: Partial<ChannelRules> = {}) {
   const registry = new Registry<string>(), channel = new Channel<string>("c", "e", true, { ...RULES, ...rules });
   registry.channels.set("c", channel);
   const join = () => {
-    const client = new Client(registry.nextId(), channel, "peer", "test", 0, {});
+    const client = new Client(registry.nextId(), channel, "peer", "test", 0, {}, ANONYMOUS);
     registry.add(client);
     return client;
   };

@@ -149,9 +149,11 @@ class SharedDoor implements Door {
     return channel === undefined ? undefined : this.#owner.registry.channel(channel);
   }
 
-  async admit(token: string | undefined): Promise<void> {
+  async admit(token: string | undefined): Promise<string | undefined> {
     const tokens = this.#tokens;
-    if (tokens === undefined || token !== undefined && await isAccepted(token, tokens)) return;
+    if (tokens === undefined) return undefined;
+    const name = token === undefined ? undefined : await nameOf(token, tokens);
+    if (name !== undefined) return name;
     this.#owner.unauthorized(this.#settings.name);
     throw new IpcError(
       "UNAUTHORIZED",
@@ -160,15 +162,15 @@ class SharedDoor implements Door {
   }
 }
 
-/** Takes as long for a wrong token as for a right one. */
-async function isAccepted(token: string, tokens: readonly TokenHash[]): Promise<boolean> {
+/** Whose token it is; `undefined` if it is nobody's. Takes as long for a wrong token as for a right one. */
+async function nameOf(token: string, tokens: readonly TokenHash[]): Promise<string | undefined> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
-  let accepted = false;
-  for (const { sha256 } of tokens) {
+  let found: string | undefined;
+  for (const { name, sha256 } of tokens) {
     const expected = Uint8Array.fromHex(sha256);
     let difference = 0;
     for (let at = 0; at < digest.length; at++) difference |= digest[at]! ^ expected[at]!;
-    accepted = difference === 0 || accepted;
+    found = difference === 0 ? name : found;
   }
-  return accepted;
+  return found;
 }

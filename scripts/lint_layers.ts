@@ -31,7 +31,7 @@ interface Layer {
 /** The one file that loads msgpackr. */
 const STRUCTURED = "protocol/structured_clone";
 /** What the router and all above it work on. */
-const DATA = ["protocol", "daemon/buffers", "daemon/data", "daemon/registry", "daemon/quota"];
+const DATA = ["protocol", "daemon/buffers", "daemon/identity", "daemon/data", "daemon/registry", "daemon/quota"];
 /** Above the router. */
 const INNER = [...DATA, "daemon/router"];
 
@@ -54,13 +54,14 @@ const LAYERS: readonly Layer[] = [
   { name: "client", files: /^client\//, imports: ["protocol"], lazily: [STRUCTURED] },
   // The memory that all below share.
   { name: "daemon/buffers", files: /^daemon\/buffer_pool\.ts$/, imports: ["protocol"] },
+  { name: "daemon/identity", files: /^daemon\/identity\.ts$/, imports: [] },
   { name: "daemon/quota", files: /^daemon\/quota\.ts$/, imports: ["protocol"] },
   // A channel of the registry holds its parts, which know neither it nor each other.
-  { name: "daemon/registry", files: /^daemon\/registry\.ts$/, imports: ["protocol", "daemon/data"] },
+  { name: "daemon/registry", files: /^daemon\/registry\.ts$/, imports: ["protocol", "daemon/identity", "daemon/data"] },
   {
     name: "daemon/transport",
     files: /^daemon\/transport\//,
-    imports: ["protocol", "daemon/buffers", "daemon/quota"],
+    imports: ["protocol", "daemon/buffers", "daemon/identity", "daemon/quota"],
     packages: ["node:"],
   },
   { name: "daemon/router", files: /^daemon\/router\//, imports: DATA },
@@ -78,7 +79,12 @@ const LAYERS: readonly Layer[] = [
     types: ["config"],
     packages: ["node:", "@logtape/"],
   },
-  { name: "daemon/data", files: /^daemon\/[^/]+\.ts$/, imports: ["protocol", "daemon/buffers"], apart: true },
+  {
+    name: "daemon/data",
+    files: /^daemon\/[^/]+\.ts$/,
+    imports: ["protocol", "daemon/buffers", "daemon/identity"],
+    apart: true,
+  },
   {
     name: "commands",
     files: /^commands\//,

@@ -20,8 +20,11 @@ export interface Door {
   readonly public: boolean;
   /** Whether whoever comes has to show a token. */
   readonly guarded: boolean;
-  /** @throws {IpcError} UNAUTHORIZED if a token is needed and this is none of those that are accepted. */
-  admit(token: string | undefined): void | Promise<void>;
+  /**
+   * @returns The name of the token, if one was shown that is known here.
+   * @throws {IpcError} UNAUTHORIZED if a token is needed and this is none of those that are accepted.
+   */
+  admit(token: string | undefined): string | undefined | Promise<string | undefined>;
 }
 
 /**
@@ -39,11 +42,12 @@ export async function join(
   service: Service,
 ): Promise<boolean> {
   const { connection } = peer;
-  await door.admit(hello.token);
+  const token = await door.admit(hello.token);
   const channel = await channelFor(door, hello.channel, service);
   if (!connection.open) return false;
   connection.outbox.limit_bytes = channel.rules.queue_bytes;
-  peer.client = service.router.join(channel, peer, dialect, hello);
+  const identity = { token, name: hello.name ?? "", credentials: connection.credentials };
+  peer.client = service.router.join(channel, peer, dialect, hello, identity);
   connection.owner = peer;
   connection.scanner.message_bytes_max = channel.rules.max_message_bytes;
   service.welcomed(connection, peer.client);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { seed } from "../../tests/random.ts";
+import { ANONYMOUS } from "../identity.ts";
 import { FLAGS } from "../../protocol/frame.ts";
 import { encodeFrame, FRAME_TYPES, type IpcError } from "../../protocol/mod.ts";
 import { eventBytes, large, settled, type TestClient, TestRouter } from "./testing.ts";
@@ -234,7 +235,7 @@ Deno.test("Events.direct() refuses who is not on the channel, and who is full", 
   };
   assert.throws(to(99, 1), (error: IpcError) => error.reason === "CLIENT_NOT_FOUND");
   const elsewhere = test.router.open("d", true, test.channel.rules);
-  const stranger = test.router.join(elsewhere, full, "test", {});
+  const stranger = test.router.join(elsewhere, full, "test", {}, ANONYMOUS);
   assert.throws(to(stranger.id, 1), (error: IpcError) => error.reason === "CLIENT_NOT_FOUND");
   to(full.id, 9_000)();
   assert.throws(to(full.id, 9_000), (error: IpcError) => error.reason === "OVERLOADED");

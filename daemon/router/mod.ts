@@ -6,6 +6,7 @@
  */
 import type { Hello, Roles } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
+import type { Identity } from "../identity.ts";
 import { Channel, type ChannelRules, Client, Registry } from "../registry.ts";
 import { Events } from "./events.ts";
 import type { Peer } from "./peer.ts";
@@ -55,13 +56,13 @@ export class Router {
    * @throws {IpcError} SHUTDOWN if the broker is going away, CHANNEL_NOT_FOUND if the channel was closed while the client
    *   was on its way, FORBIDDEN for a role that it cannot have.
    */
-  join(channel: Channel<Peer>, peer: Peer, dialect: string, hello: Hello): Client<Peer> {
+  join(channel: Channel<Peer>, peer: Peer, dialect: string, hello: Hello, identity: Identity): Client<Peer> {
     if (this.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
     if (this.registry.channels.get(channel.name) !== channel) {
       throw new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`);
     }
     this.#checkRoles(channel, hello);
-    const client = new Client(this.registry.nextId(), channel, peer, dialect, this.now(), hello);
+    const client = new Client(this.registry.nextId(), channel, peer, dialect, this.now(), hello, identity);
     this.registry.add(client);
     return client;
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ANONYMOUS } from "../identity.ts";
 import { IpcError } from "../../protocol/errors.ts";
 import { TestRouter } from "./testing.ts";
 
@@ -37,7 +38,7 @@ Deno.test("presence stays on its channel", async () => {
   const test = new TestRouter(), watcher = test.join({ presence: true });
   await watcher.told();
   const elsewhere = test.router.open("d", true, test.channel.rules);
-  const other = test.router.join(elsewhere, watcher, "test", {});
+  const other = test.router.join(elsewhere, watcher, "test", {}, ANONYMOUS);
   test.router.roles(other, { listen: true }, true);
   assert.deepEqual(await watcher.told(), []);
 });

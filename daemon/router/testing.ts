@@ -17,6 +17,7 @@ import {
   type IpcError,
   Scanner,
 } from "../../protocol/mod.ts";
+import { ANONYMOUS } from "../identity.ts";
 import { FLAGS } from "../../protocol/frame.ts";
 import type { Channel, ChannelRules, Client } from "../registry.ts";
 import { Outbox } from "../transport/outbox.ts";
@@ -43,7 +44,7 @@ export class TestClient implements Peer {
       room: () => router.drained(this.client),
       lost: () => router.slow.giveUp(this.client, "its queue is full"),
     });
-    this.client = router.join(channel, this, "test", hello);
+    this.client = router.join(channel, this, "test", hello, { ...ANONYMOUS, name: hello.name ?? "" });
     router.roles(this.client, hello, true, resume);
   }
 

@@ -12,6 +12,7 @@ import { FROM_CLIENT } from "../../protocol/frame.ts";
 import { HANDSHAKE_BYTES_MAX } from "../../protocol/limits.ts";
 import { Scanner } from "../../protocol/scanner.ts";
 import { buffers } from "../buffer_pool.ts";
+import type { PeerCredentials } from "../identity.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 
 /** How long a peer may take to read why it was closed. */
@@ -40,6 +41,8 @@ export class Connection implements OutboxOwner {
   reads = 0;
   /** Whether it is not read from because others have no room: then its silence says nothing. */
   held_up = false;
+  /** What the kernel says of the peer, if it was asked. */
+  credentials: PeerCredentials | undefined;
   /** Set when it is known who the peer is. */
   owner: ConnectionOwner | undefined;
   /** How the peer is told why it is closed before it is known who it is, if it has begun to speak. */

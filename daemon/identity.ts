@@ -1,0 +1,25 @@
+/**
+ * Who a client is, as far as a broker can know. Rules and quotas go by it.
+ *
+ * @module
+ */
+
+/** What the kernel says of the process at the other end of a Unix socket (`SO_PEERCRED`, unix(7)), as of its connect. */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** See the module's head. */
+export interface Identity {
+  /** Name of the token that it showed; `undefined` if it showed none. */
+  readonly token: string | undefined;
+  /** What it calls itself, which proves nothing. */
+  readonly name: string;
+  /** `undefined` on the network, and unless the operator wants them asked for. */
+  readonly credentials: PeerCredentials | undefined;
+}
+
+/** Somebody who says nothing of themselves. */
+export const ANONYMOUS: Identity = { token: undefined, name: "", credentials: undefined };
