@@ -82,8 +82,22 @@ export class Sandbox implements AsyncDisposable {
 
   /** Starts a program of `programs/`. */
   worker(program: string, given: Record<string, unknown> = {}): Worker {
-    const command = [...ENDS_WITH_TEST, ...DENO, `${PROJECT}tests/e2e/programs/${program}.ts`, JSON.stringify(given)];
-    return this.#started(new Worker(program, command, this.#options({})));
+    return this.program(`tests/e2e/programs/${program}.ts`, given);
+  }
+
+  /**
+   * Starts a program that speaks as those do.
+   *
+   * @param path From the project's root.
+   */
+  program(path: string, given: Record<string, unknown> = {}): Worker {
+    const command = [...ENDS_WITH_TEST, ...DENO, `${PROJECT}${path}`, JSON.stringify(given)];
+    return this.#started(new Worker(path, command, this.#options({})));
+  }
+
+  /** Starts any command, in the sandbox's directory. */
+  command(name: string, command: readonly string[], env: Record<string, string> = {}): Worker {
+    return this.#started(new Worker(name, [...ENDS_WITH_TEST, ...command], this.#options(env)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,44 @@
+/**
+ * Runs the proofs that take too long for `deno task ok`, and prints their figures as a table. Those of the quick ones too
+ * with `--all`; what else is given are options of `deno test`.
+ *
+ * @module
+ */
+import { type Figure, FIGURES_FILE_VARIABLE, table } from "../tests/faults/figures.ts";
+
+const PROJECT = new URL("../", import.meta.url).pathname;
+/** Where proofs stand. A directory that is not there has none. */
+const DIRECTORIES = ["tests/faults", "tests/systemd"];
+
+const all = Deno.args.includes("--all"), suffix = all ? /_(fault|test)\.ts$/ : /_fault\.ts$/;
+const files = DIRECTORIES.flatMap((directory) =>
+  names(directory).filter((name) => suffix.test(name))
+    .map((name) => `${directory}/${name}`)
+).sort();
+if (files.length === 0) {
+  console.error(`no proofs are to be found in ${DIRECTORIES.join(" or ")}`);
+  Deno.exit(1);
+}
+const figures_file = Deno.makeTempFileSync({ prefix: "ipc-figures-" });
+try {
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", ...Deno.args.filter((arg) => arg !== "--all"), ...files],
+    cwd: PROJECT,
+    env: { [FIGURES_FILE_VARIABLE]: figures_file },
+  }).spawn().status;
+  const figures = Deno.readTextFileSync(figures_file).split("\n").filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Figure);
+  if (figures.length > 0) console.log(`\n${table(figures)}`);
+  Deno.exitCode = code;
+} finally {
+  Deno.removeSync(figures_file);
+}
+
+function names(directory: string): string[] {
+  try {
+    return [...Deno.readDirSync(`${PROJECT}${directory}`)].filter(({ isFile }) => isFile).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
