@@ -28,6 +28,7 @@ export interface SocketFile {
   readonly isSocket: boolean | null;
   readonly isSymlink: boolean;
   readonly isDirectory: boolean;
+  readonly isFifo: boolean | null;
 }
 
 /**

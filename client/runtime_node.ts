@@ -25,6 +25,7 @@ export const runtime: Runtime = {
       isSocket: stats.isSocket(),
       isSymlink: stats.isSymbolicLink(),
       isDirectory: stats.isDirectory(),
+      isFifo: stats.isFIFO(),
     };
   },
 

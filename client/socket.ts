@@ -79,7 +79,13 @@ function look(path: string): SocketFile | undefined {
 function checkOwner(path: string, info: SocketFile, broker_uid: number | undefined): void {
   if (runtime.os === "windows") return; // files there have no user id; the directory's access list decides
   if (!info.isSocket) {
-    const what = info.isSymlink ? "a symbolic link" : info.isDirectory ? "a directory" : "a file";
+    const what = info.isSymlink
+      ? "a symbolic link"
+      : info.isDirectory
+      ? "a directory"
+      : info.isFifo
+      ? "a named pipe"
+      : "a file";
     throw new IpcError(
       "FORBIDDEN",
       `Cannot use ${JSON.stringify(path)}: it is ${what} of user ${info.uid}, not a socket. ` +
@@ -93,7 +99,8 @@ function checkOwner(path: string, info: SocketFile, broker_uid: number | undefin
     "FORBIDDEN",
     `Cannot trust socket ${JSON.stringify(path)}: it belongs to user ${info.uid}, not to root or this user${
       uid === undefined ? "" : ` (${uid})`
-    }. Nothing was sent. If that user runs the broker, say so with broker_uid: ${info.uid}; else choose another ` +
+    }. Nothing was sent. If that user runs the broker, say so: for ipc broker_user = "${info.uid}" in the ` +
+      `configuration or IPC_BROKER_USER=${info.uid}, for a program broker_uid: ${info.uid}. Else choose another ` +
       `socket_dir${hint}`,
   );
 }

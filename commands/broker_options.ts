@@ -67,11 +67,12 @@ export function isElsewhere(io: Io, os: string = Deno.build.os): boolean {
  */
 export function brokerOptions(
   io: Io,
-  { socket_dir, listen }: Pick<Settings, "socket_dir" | "listen">,
+  { socket_dir, broker_uid, listen }: Pick<Settings, "socket_dir" | "broker_uid" | "listen">,
   os: string = Deno.build.os,
 ): BrokerOptions {
   const url = io.env("IPC_CONNECT"), ca = io.env("IPC_CA"), token_file = io.env("IPC_TOKEN_FILE");
   const options: BrokerOptions = url ? { url } : { socket_dir };
+  if (!url && broker_uid !== undefined) options.broker_uid = broker_uid;
   const shared = os === "windows" ? listen.find(({ channel, port }) => channel === undefined && port !== 0) : undefined;
   if (shared !== undefined) options.fallback_url = urlOf(shared);
   if ((url || shared) && ca) options.ca = read(ca, "the certificate", "--ca, IPC_CA");

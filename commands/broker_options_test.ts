@@ -29,13 +29,15 @@ Deno.test("takeGlobalOptions() takes what stands before the verb, and nothing be
 });
 
 Deno.test("brokerOptions() reads the files that are named, and says which cannot be read", async () => {
-  const settings = { socket_dir: "/sockets", listen: [] }, dir = Deno.makeTempDirSync();
+  const settings = { socket_dir: "/sockets", broker_uid: undefined, listen: [] }, dir = Deno.makeTempDirSync();
   try {
     await Deno.writeTextFile(`${dir}/token`, "secret\n");
     await Deno.writeTextFile(`${dir}/ca`, "pem");
     await Deno.writeTextFile(`${dir}/empty`, " \n");
     const of = (env: Record<string, string>) => brokerOptions(memoryIo({ env }), settings);
     assert.deepEqual(of({}), { socket_dir: "/sockets" });
+    const trusting = brokerOptions(memoryIo(), { ...settings, broker_uid: 7 });
+    assert.deepEqual(trusting, { socket_dir: "/sockets", broker_uid: 7 });
     assert.deepEqual(of({ IPC_CONNECT: "" }), { socket_dir: "/sockets" });
     assert.deepEqual(of({ IPC_TOKEN_FILE: `${dir}/token` }), { socket_dir: "/sockets", token: "secret" });
     const all = { IPC_CONNECT: "tls://h:1", IPC_CA: `${dir}/ca`, IPC_TOKEN_FILE: `${dir}/token` };
@@ -59,7 +61,7 @@ Deno.test("brokerOptions() falls back to the first [[listen]] for all channels w
   });
   const listen = [on("deploys", "127.0.0.1", 49152), on(undefined, "127.0.0.1", 0), on(undefined, "::1", 7411, true)];
   const of = (os: string, some: ListenSettings[] = listen) =>
-    brokerOptions(memoryIo(), { socket_dir: "/s", listen: some }, os);
+    brokerOptions(memoryIo(), { socket_dir: "/s", broker_uid: undefined, listen: some }, os);
   assert.deepEqual(of("linux"), { socket_dir: "/s" });
   assert.deepEqual(of("windows"), { socket_dir: "/s", fallback_url: "tls://[::1]:7411" });
   assert.deepEqual(of("windows", [on(undefined, "localhost", 7000)]).fallback_url, "tcp://localhost:7000");

@@ -42,9 +42,9 @@ export async function askBroker(method: string, params: Record<string, unknown>,
 }
 
 /** Whether a broker runs where the settings say. */
-export async function brokerAnswers({ socket_dir }: Settings): Promise<boolean> {
+export async function brokerAnswers({ socket_dir, broker_uid }: Settings): Promise<boolean> {
   try {
-    await control("ping", {}, { socket_dir, name: "ipc" });
+    await control("ping", {}, { socket_dir, broker_uid, name: "ipc" });
     return true;
   } catch (error) {
     if (noBroker(error)) return false;

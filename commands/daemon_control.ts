@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { control, IpcError } from "../client/mod.ts";
+import { type BrokerOptions, control, IpcError } from "../client/mod.ts";
 import { formatBytes, formatDuration } from "../config/units.ts";
 import type { Settings } from "../config/settings.ts";
 import { startBroker } from "./autostart.ts";
@@ -53,7 +53,7 @@ async function stop(_options: DaemonOptions, settings: Settings, io: Io): Promis
     return EXIT.OK;
   }
   try {
-    await control("drain", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" });
+    await control("drain", {}, askingAt(settings));
   } catch (error) {
     if (!(error instanceof IpcError)) throw error;
     signalProcess(pid, "SIGTERM");
@@ -71,7 +71,7 @@ async function stop(_options: DaemonOptions, settings: Settings, io: Io): Promis
 }
 
 async function status(options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
-  const stats = await control("stats", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" }) as Stats;
+  const stats = await control("stats", {}, askingAt(settings)) as Stats;
   if (options.json) io.stdout.write(`${JSON.stringify(stats)}\n`);
   else {
     io.stdout.write(fieldsText([
@@ -108,14 +108,19 @@ interface Stats {
 
 /** Looks at the configuration itself first: what is wrong with it is then said as for any other command. */
 async function reload(_options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
-  await control("reload", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" });
+  await control("reload", {}, askingAt(settings));
   notice(io.stderr, "the broker has read its configuration again");
   return EXIT.OK;
 }
 
+/** Where this machine's broker is, and who asks. */
+function askingAt({ socket_dir, broker_uid }: Settings): BrokerOptions {
+  return { socket_dir, broker_uid, name: "ipc daemon" };
+}
+
 async function pidOf(settings: Settings, io: Io): Promise<number | undefined> {
   try {
-    const { pid } = await control("ping", {}, { socket_dir: settings.socket_dir, name: "ipc daemon" }) as {
+    const { pid } = await control("ping", {}, askingAt(settings)) as {
       pid: number;
     };
     return pid;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Broker } from "../daemon/mod.ts";
+import { checkGroups } from "../config/accounts.ts";
 import { stateDirectory } from "../config/files.ts";
 import { readListenSecrets } from "../config/listen_secrets.ts";
 import { loadSettings } from "../config/load.ts";
@@ -14,13 +15,17 @@ import type { Io } from "./io.ts";
 
 /** Runs until it is told to stop, by a signal or through the control channel. @returns 0. */
 export async function runBroker(options: DaemonOptions, io: Io): Promise<number> {
-  const load = async () =>
-    (await loadSettings({
+  const state_dir = stateDirectory(io.env);
+  const load = async () => {
+    const { settings } = await loadSettings({
       cwd: io.cwd(),
       env: io.env,
       ...(options.config === undefined ? {} : { config_file: options.config }),
       ...(options.idle_exit_default === undefined ? {} : { defaults: { idle_exit: options.idle_exit_default } }),
-    })).settings;
+    });
+    checkGroups(settings, state_dir);
+    return settings;
+  };
   const settings = await load(), { version } = await buildInfo();
   const [{ startBroker }, { openLog }] = await Promise.all([
     import("../daemon/mod.ts"),
@@ -29,7 +34,7 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
   const log = await openLog(settings.log);
   const starting = startBroker({
     settings,
-    state_dir: stateDirectory(io.env),
+    state_dir,
     version,
     log,
     reload: load,

@@ -9,6 +9,12 @@ import { MESSAGE_BYTES_DEFAULT } from "../protocol/limits.ts";
 import { defaultSocketDirectory } from "../protocol/socket_path.ts";
 import type { LogSettings } from "./settings.ts";
 
+/** Who may connect to a socket: its owner; its group too; everybody. What else a mode can say means nothing for a socket. */
+export const SOCKET_MODES = ["0600", "0660", "0666"] as const;
+
+/** One of {@linkcode SOCKET_MODES}. */
+export type SocketMode = (typeof SOCKET_MODES)[number];
+
 /** The keys that a channel may have for itself, with their values in bytes and milliseconds. */
 export interface ChannelValues {
   max_message: number;
@@ -17,6 +23,8 @@ export interface ChannelValues {
   overflow: Overflow;
   stall_timeout: number;
   request_timeout: number;
+  mode: SocketMode;
+  group: string;
 }
 
 /** All keys, with a dot for what stands in a table. */
@@ -26,6 +34,8 @@ export interface Values extends ChannelValues {
   channel_idle: number;
   idle_exit: number;
   drain_timeout: number;
+  broker_user: string;
+  peer_credentials: boolean;
   "log.level": LogSettings["level"];
   "log.format": LogSettings["format"];
 }
@@ -50,10 +60,14 @@ export function defaultValues(os: string): Values {
     overflow: "block",
     stall_timeout: 5_000,
     request_timeout: 30_000,
+    mode: "0600",
+    group: "",
     dynamic_channels: true,
     channel_idle: 60_000,
     idle_exit: Infinity,
     drain_timeout: 8_000,
+    broker_user: "",
+    peer_credentials: false,
     "log.level": "info",
     "log.format": "text",
   };
@@ -70,6 +84,8 @@ export const CHANNEL_KEYS: readonly ChannelKey[] = [
   "overflow",
   "stall_timeout",
   "request_timeout",
+  "mode",
+  "group",
 ];
 
 /** The environment variable that sets a key: `IPC_LOG_LEVEL` for `log.level`. */

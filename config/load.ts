@@ -9,6 +9,7 @@
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 import { ConfigError, type Problem, show } from "./errors.ts";
+import type { Accounts } from "./accounts.ts";
 import { asDirectory, findFiles, type Places, readFile } from "./files.ts";
 import {
   type ChannelKey,
@@ -113,8 +114,20 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   if (problems.length === 0 && files.length + entries.length > 0) {
     problems.push(...wrongPaths(values.socket_dir, channels.keys(), sources));
   }
+  if (values.peer_credentials && os !== "linux") {
+    const where = sources.get("peer_credentials")!, key = "peer_credentials";
+    problems.push({
+      where,
+      key,
+      message: `${key} = true cannot be used: only Linux is asked who connects, this is ${os}`,
+    });
+  }
+  let accounts: Accounts = { broker_uid: undefined, groups: new Map() };
+  if (values.broker_user !== "" || [values, ...channels.values()].some(({ group }) => group)) {
+    accounts = (await import("./accounts.ts")).findAccounts(values, channels, sources, problems);
+  }
   if (problems.length > 0) throw new ConfigError(problems);
-  return { settings: assemble(values, channels, listen), sources, files: files.map(({ path }) => path) };
+  return { settings: assemble(values, channels, listen, accounts), sources, files: files.map(({ path }) => path) };
 }
 
 function rawEntries(raw: RawValues | undefined, whereOf: (key: Key) => string): Entry[] {
@@ -133,9 +146,14 @@ function environmentEntries(env: Places["env"]): Entry[] {
     const where = variableOf(key);
     const text = env(where);
     if (text === undefined || text === "") continue;
-    entries.push({ key, where, raw: key === "dynamic_channels" ? booleanOrList(text) : text });
+    entries.push({ key, where, raw: fromVariable(key, text) });
   }
   return entries;
+}
+
+function fromVariable(key: Key, text: string): Entry["raw"] {
+  if (key === "dynamic_channels") return booleanOrList(text);
+  return key === "peer_credentials" && (text === "true" || text === "false") ? text === "true" : text;
 }
 
 function booleanOrList(text: string): boolean | string[] {
@@ -194,21 +212,25 @@ function assemble(
   values: Values,
   channels: ReadonlyMap<string, Partial<ChannelValues>>,
   listen: readonly ListenSettings[],
+  { broker_uid, groups }: Accounts,
 ): Settings {
+  const own = (all: ChannelValues) => channelSettings(all, groups.get(all.group));
   return {
     socket_dir: values.socket_dir,
-    defaults: channelSettings(values),
+    defaults: own(values),
     dynamic_channels: values.dynamic_channels,
     channel_idle_ms: values.channel_idle,
     idle_exit_ms: values.idle_exit,
     drain_timeout_ms: values.drain_timeout,
+    broker_uid,
+    peer_credentials: values.peer_credentials,
     log: { level: values["log.level"], format: values["log.format"] },
-    channels: new Map([...channels].map(([name, own]) => [name, channelSettings({ ...values, ...own })])),
+    channels: new Map([...channels].map(([name, set]) => [name, own({ ...values, ...set })])),
     listen,
   };
 }
 
-function channelSettings(values: ChannelValues): ChannelSettings {
+function channelSettings(values: ChannelValues, socket_gid: number | undefined): ChannelSettings {
   return {
     max_message_bytes: values.max_message,
     queue_bytes: values.queue,
@@ -216,5 +238,7 @@ function channelSettings(values: ChannelValues): ChannelSettings {
     overflow: values.overflow,
     stall_timeout_ms: values.stall_timeout,
     request_timeout_ms: values.request_timeout,
+    socket_mode: parseInt(values.mode, 8),
+    socket_gid,
   };
 }

@@ -16,11 +16,13 @@ Deno.test("loadSettings() gives the defaults where nothing is configured", async
       overflow: "block",
       stall_timeout_ms: 5000,
       request_timeout_ms: 30_000,
+      socket_mode: 0o600,
     },
     dynamic_channels: true,
     channel_idle_ms: 60_000,
     idle_exit_ms: null, // Infinity, as JSON has it
     drain_timeout_ms: 8000,
+    peer_credentials: false,
     log: { level: "info", format: "text" },
     channels: {},
     listen: [],
@@ -83,10 +85,14 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
     overflow: "disconnect",
     stall_timeout: "500ms",
     request_timeout: "7",
+    mode: "660",
+    group: "20",
     dynamic_channels: "a*, b c",
     channel_idle: "0",
     idle_exit: "10m",
     drain_timeout: "1h",
+    broker_user: "root",
+    peer_credentials: "true",
     "log.level": "debug",
     "log.format": "json",
   };
@@ -101,17 +107,21 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
       overflow: "disconnect",
       stall_timeout_ms: 500,
       request_timeout_ms: 7000,
+      socket_mode: 0o660,
+      socket_gid: 20,
     },
     dynamic_channels: ["a*", "b", "c"],
     channel_idle_ms: "Infinity",
     idle_exit_ms: 600_000,
     drain_timeout_ms: 3_600_000,
+    broker_uid: 0,
+    peer_credentials: true,
     log: { level: "debug", format: "json" },
     channels: {},
     listen: [],
   });
   assertJson([...sources.values()], Object.keys(variables));
-  const overrides = { ...texts, dynamic_channels: ["a*", "b", "c"] };
+  const overrides = { ...texts, dynamic_channels: ["a*", "b", "c"], peer_credentials: true };
   const again = await place.load({}, { overrides });
   assertJson(again.settings, settings);
   assertIs(again.sources.get("log.level"), "--log-level");

@@ -26,7 +26,7 @@ import { OVERFLOWS } from "../protocol/bodies.ts";
 import { channelGlob } from "../protocol/channel_name.ts";
 import { MESSAGE_BYTES_MAX } from "../protocol/limits.ts";
 import { asDirectory } from "./files.ts";
-import type { Key, Values } from "./keys.ts";
+import { type Key, SOCKET_MODES, type SocketMode, type Values } from "./keys.ts";
 import { formatBytes, parseDuration, parseSize } from "./units.ts";
 
 /** A queue must hold more than the broker's own frames (WELCOME, PRESENCE, replies on `ipcd`). */
@@ -49,6 +49,11 @@ const SCHEMAS: { [K in Key]: GenericSchema<unknown, Values[K]> } = {
   overflow: oneOf(OVERFLOWS),
   stall_timeout: duration(),
   request_timeout: duration(),
+  mode: message(
+    pipe(union([number(), string()]), transform(asMode), picklist(SOCKET_MODES)),
+    'allowed is "0600" (this user), "0660" (and the group) or "0666" (everybody)',
+  ),
+  group: account("group"),
   dynamic_channels: message(
     union([boolean(), array(pipe(string(), check(isChannelGlob)))]),
     'allowed is true, false, or a list of channel names and globs such as ["deploys", "logs.*"]',
@@ -56,6 +61,8 @@ const SCHEMAS: { [K in Key]: GenericSchema<unknown, Values[K]> } = {
   channel_idle: duration(),
   idle_exit: duration(),
   drain_timeout: duration(),
+  broker_user: account("user"),
+  peer_credentials: message(boolean(), "allowed is true or false"),
   "log.level": oneOf(["debug", "info", "warning", "error"]),
   "log.format": oneOf(["text", "json"]),
 };
@@ -85,6 +92,24 @@ function duration(): GenericSchema<unknown, number> {
   return message(
     pipe(union([number(), string()]), read(parseDuration)),
     'allowed is a duration up to 24 days: text such as "500ms", "5s", "2m", "1h", seconds as a number, or 0 or "infinity" for none',
+  );
+}
+
+/** Of `"660"` and TOML's `0o660` the usual form; of `660`, which is something else, what is refused. */
+function asMode(raw: number | string): SocketMode {
+  const digits = typeof raw === "number" ? raw.toString(8) : raw.replace(/^0o(?=\d)/, "");
+  return digits.padStart(4, "0") as SocketMode;
+}
+
+/** A name, or a number as text; whether there is such a one is another question. */
+function account(kind: string): GenericSchema<unknown, string> {
+  return message(
+    pipe(
+      union([number(), string()]),
+      transform(String),
+      check((name) => /^(?:[A-Za-z_][\w.@-]*\$?|\d{1,10})?$/.test(name)),
+    ),
+    `allowed is the name of a ${kind}, or its number`,
   );
 }
 

@@ -20,6 +20,10 @@ export interface ChannelSettings {
   stall_timeout_ms: number;
   /** Deadline of a request that names none. */
   request_timeout_ms: number;
+  /** Who may connect to the socket: its permission bits. */
+  socket_mode: number;
+  /** The group that the socket is given to; `undefined` leaves it to the broker's own. */
+  socket_gid: number | undefined;
 }
 
 /** How the broker logs, to standard error. */
@@ -72,6 +76,10 @@ export interface Settings {
   idle_exit_ms: number;
   /** How long a broker that was told to stop waits for its clients to take what is queued. */
   drain_timeout_ms: number;
+  /** Whose sockets clients trust besides root's and their own. */
+  broker_uid: number | undefined;
+  /** Whether the broker asks the kernel who connects to its sockets. */
+  peer_credentials: boolean;
   log: LogSettings;
   /** Channels that are open from the start, by name. */
   channels: ReadonlyMap<string, ChannelSettings>;

@@ -10,7 +10,7 @@ import type { Log } from "./log.ts";
 import type { Channel } from "./registry.ts";
 import type { Peer, Router } from "./router/mod.ts";
 import { mayBeOpened } from "./settings_view.ts";
-import { Listener } from "./transport/listener.ts";
+import { Listener, type SocketAccess } from "./transport/listener.ts";
 
 /** How many channels may be open. */
 const CHANNELS_MAX = 16_384;
@@ -61,7 +61,7 @@ export class ChannelSockets {
   open(name: string): Promise<Channel<Peer>> {
     const { router } = this.#owner, settings = this.#owner.settings();
     const opened = this.#opening.get(name) ?? router.registry.channels.get(name);
-    if (opened !== undefined) return Promise.resolve(opened);
+    if (opened !== undefined) return this.#reachable(name, opened);
     const configured = settings.channels.has(name);
     if (!configured && !mayBeOpened(settings, name)) {
       throw new IpcError(
@@ -96,16 +96,36 @@ export class ChannelSockets {
     this.#owner.log.debug("channel closed", { channel: channel.name });
   }
 
-  /** Binds again what somebody has removed under us, as cleaners of /tmp do. */
-  guardPaths(): void {
-    const { router, log, warn } = this.#owner;
-    for (const [name, listener] of this.#listeners) {
-      if (router.draining || listener.intact()) continue;
-      listener.rebind().then(
-        () => log.warning("a socket was removed and is bound again", { channel: name, path: listener.path }),
-        (error) => warn("a socket was replaced", { channel: name, error: String(error) }),
-      );
+  /**
+   * Binds again what somebody has removed under us, as cleaners of /tmp do.
+   *
+   * @param all Whether to look at all sockets, or at that of the broker's own channel only: without it nobody can ask for
+   *   another.
+   */
+  guardPaths(all: boolean): void {
+    for (const name of all ? this.#listeners.keys() : [CONTROL_CHANNEL]) {
+      this.#rebind(name)?.catch((error) => {
+        this.#owner.warn("a socket was replaced", { channel: name, error: String(error) });
+      });
     }
+  }
+
+  /** Gives the sockets the modes and groups that the settings say. */
+  permit(): void {
+    for (const [name, listener] of this.#listeners) listener.permit(accessOf(this.rules(name)));
+  }
+
+  /** Whoever asks for a channel that is open has not found its socket. */
+  async #reachable(name: string, opened: Channel<Peer> | Promise<Channel<Peer>>): Promise<Channel<Peer>> {
+    const channel = await opened;
+    await this.#rebind(name);
+    return channel;
+  }
+
+  /** Binds a socket again if it is gone; `undefined` if it is not. */
+  #rebind(name: string): Promise<void> | undefined {
+    const listener = this.#listeners.get(name);
+    return listener === undefined || this.#owner.router.draining || listener.intact() ? undefined : listener.rebind();
   }
 
   /** Resolves when nothing is being opened any more. */
@@ -129,9 +149,10 @@ export class ChannelSockets {
     const door: Door = { channel, public: false, guarded: false, admit: () => undefined };
     let listener: Listener;
     try {
-      listener = await Listener.bind(path, {
+      listener = await Listener.bind(path, accessOf(this.rules(name)), {
         accepted: (conn) => this.#owner.accepted(conn, door),
         ready: () => this.#owner.ready(),
+        rebound: () => log.warning("a socket was removed and is bound again", { channel: name, path }),
         failed: (error) => this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),
       });
     } catch (error) {
@@ -143,4 +164,8 @@ export class ChannelSockets {
     log.debug("channel opened", { channel: name, path, dynamic });
     return channel;
   }
+}
+
+function accessOf({ socket_mode, socket_gid }: ChannelSettings): SocketAccess {
+  return { mode: socket_mode, gid: socket_gid };
 }

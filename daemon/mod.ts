@@ -24,6 +24,7 @@ import { Strangers } from "./transport/strangers.ts";
 
 export type { Log } from "./log.ts";
 
+/** The control channel's socket is looked at each tick, all of them less often: a thousand take 6 ms. */
 const TICK_MS = 500, REBIND_TICKS = 4;
 /** How long a client may take to read its BYE when the broker ends. */
 const BYE_MS_MAX = 1_000;
@@ -211,14 +212,19 @@ class RunningBroker implements Broker {
           'use "ipc daemon restart"',
       );
     }
+    if (settings.peer_credentials !== this.#settings.peer_credentials) {
+      throw new IpcError("PROTOCOL", 'Cannot change peer_credentials while running: use "ipc daemon restart"');
+    }
     const before = this.#settings;
     this.#settings = settings;
     try {
+      this.#channels.permit();
       for (const name of settings.channels.keys()) await this.#channels.open(name);
       await this.#shared.replace(settings.listen);
     } catch (error) {
       // What was opened until here counts as opened on demand from now on, and closes when nobody uses it.
       this.#apply(before);
+      this.#channels.permit();
       throw error;
     }
     this.#apply(settings);
@@ -350,10 +356,9 @@ class RunningBroker implements Broker {
       channel.measureRate(TICK_MS);
       this.#channels.closeIfIdle(channel, now_ms);
     }
-    if (++this.#ticks % REBIND_TICKS === 0) {
-      this.#channels.guardPaths();
-      buffers.trim();
-    }
+    const all = ++this.#ticks % REBIND_TICKS === 0;
+    this.#channels.guardPaths(all);
+    if (all) buffers.trim();
     const idle_ms = this.#connections.size > 0 ? 0 : now_ms - this.#idle_since_ms;
     if (idle_ms >= this.#settings.idle_exit_ms) void this.drain(`no clients for ${this.#settings.idle_exit_ms} ms`);
   }

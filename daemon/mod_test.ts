@@ -341,3 +341,62 @@ Deno.test("Broker.reload() puts new rules in force, leaves who is there the mess
   assert.equal(config.defaults.max_message_bytes, 100);
   assert.deepEqual(Object.keys(config.channels), ["fixed"]);
 });
+
+Deno.test("Broker.reload() changes who may connect, for ipcd too, and what is opened later has it", async () => {
+  let settings: Settings | undefined;
+  await using test = await startTestBroker({}, (first) => settings = first, () => Promise.resolve(settings!));
+  const modeOf = (channel: string) => (Deno.lstatSync(socketPath(test.socket_dir, channel)).mode! & 0o777).toString(8);
+  await controlRequest(test.socket_dir, "open", { channel: "a" });
+  assert.deepEqual([modeOf("ipcd"), modeOf("a")], ["600", "600"]);
+  const defaults = { ...settings!.defaults, socket_mode: 0o660 };
+  settings = { ...settings!, defaults, channels: new Map([["b", { ...defaults, socket_mode: 0o666 }]]) };
+  await test.broker.reload();
+  await controlRequest(test.socket_dir, "open", { channel: "c" });
+  assert.deepEqual(["ipcd", "a", "b", "c"].map(modeOf), ["660", "660", "666", "660"]);
+  Deno.removeSync(socketPath(test.socket_dir, "b"));
+  await controlRequest(test.socket_dir, "open", { channel: "b" });
+  assert.equal(modeOf("b"), "666");
+  settings = { ...settings, defaults: { ...defaults, socket_mode: 0o600 } };
+  await test.broker.reload();
+  assert.deepEqual(["ipcd", "a", "b", "c"].map(modeOf), ["600", "600", "666", "600"]);
+  settings = { ...settings, peer_credentials: true };
+  await assert.rejects(test.broker.reload(), /peer_credentials while running/);
+});
+
+Deno.test("open binds a removed socket again before it answers, once for all who ask", async () => {
+  await using test = await startTestBroker();
+  const path = socketPath(test.socket_dir, "a");
+  const open = () => controlRequest(test.socket_dir, "open", { channel: "a" });
+  await open();
+  for (let round = 0; round < 20; round++) {
+    Deno.removeSync(path);
+    await Promise.all([open(), open(), open()]);
+    assert(await reachable(test, "a"));
+  }
+  assert.equal(test.log.filter((line) => line.includes("bound again")).length, 20);
+});
+
+Deno.test("open says whose it is when something else stands in the place of a removed socket", async () => {
+  await using test = await startTestBroker();
+  const path = socketPath(test.socket_dir, "a");
+  await controlRequest(test.socket_dir, "open", { channel: "a" });
+  Deno.removeSync(path);
+  Deno.writeTextFileSync(path, "precious");
+  await assert.rejects(
+    controlRequest(test.socket_dir, "open", { channel: "a" }),
+    new RegExp(`a file of user ${Deno.uid()} stands there`),
+  );
+  assert.equal(Deno.readTextFileSync(path), "precious");
+  Deno.removeSync(path);
+  await controlRequest(test.socket_dir, "open", { channel: "a" });
+  assert(await reachable(test, "a"));
+});
+
+Deno.test("Broker binds ipcd again within half a second, without being asked", async () => {
+  await using test = await startTestBroker();
+  const path = socketPath(test.socket_dir, "ipcd");
+  Deno.removeSync(path);
+  const removed_ms = performance.now();
+  await until("ipcd is there again", () => reachable(test, "ipcd"));
+  assert(performance.now() - removed_ms < 1_000);
+});

@@ -10,13 +10,31 @@
  * unlinks when the runtime lets go of the socket; until then nobody may bind the path again, so `close()` says when that
  * is.
  *
+ * A socket is bound for its owner alone, whatever the process's umask is, and only then given to its group and opened to
+ * those who may connect: so at no moment can anybody connect who may not. Both go by path, because nothing else changes
+ * the file of a socket; so they are done only in a directory where nobody else can put something in its place.
+ *
  * @module
  */
 import { IpcError } from "../../protocol/errors.ts";
 import { Acceptor, type AcceptorOwner } from "./acceptor.ts";
 
+/** Who may connect. */
+export interface SocketAccess {
+  /** Permission bits. */
+  readonly mode: number;
+  /** The group that it is given to; `undefined` leaves it to the process's own. */
+  readonly gid: number | undefined;
+}
+
+/** What sockets are bound with. */
+const OWNER_ALONE = 0o600, UMASK = 0o777 & ~OWNER_ALONE;
+
 /** What the listener tells whoever owns it. */
-export type ListenerOwner = AcceptorOwner<Deno.UnixConn>;
+export interface ListenerOwner extends AcceptorOwner<Deno.UnixConn> {
+  /** The socket had been removed, and is there again. */
+  rebound(): void;
+}
 
 /** See the module's head. */
 export class Listener {
@@ -25,10 +43,13 @@ export class Listener {
   /** `undefined` while nothing is bound. */
   #bound: { listener: Deno.UnixListener; acceptor: Acceptor<Deno.UnixConn> } | undefined;
   #inode: number | null = null;
+  #access: SocketAccess;
   #closed = false;
+  #rebinding: Promise<void> | undefined;
 
-  private constructor(path: string, owner: ListenerOwner) {
+  private constructor(path: string, access: SocketAccess, owner: ListenerOwner) {
     this.path = path;
+    this.#access = access;
     this.#owner = owner;
     this.#bind();
   }
@@ -36,11 +57,12 @@ export class Listener {
   /**
    * Binds a path.
    *
-   * @throws {IpcError} CHANNEL_RECV, or FORBIDDEN if the path is somebody else's, naming the owner.
+   * @throws {IpcError} CHANNEL_RECV, or FORBIDDEN if the path is somebody else's, naming the owner, or the socket cannot
+   *   be opened to those who may connect.
    */
-  static async bind(path: string, owner: ListenerOwner): Promise<Listener> {
+  static async bind(path: string, access: SocketAccess, owner: ListenerOwner): Promise<Listener> {
     await clearStale(path);
-    return new Listener(path, owner);
+    return new Listener(path, access, owner);
   }
 
   /** Whether the path still leads to this listener. */
@@ -49,22 +71,40 @@ export class Listener {
   }
 
   /**
-   * Binds again after the path was removed under it.
+   * Binds again after the path was removed under it; whoever asks while that is being done waits for the same.
    *
    * @throws {IpcError} If something else stands there by now; this listener stays as it was.
    */
-  async rebind(): Promise<void> {
+  rebind(): Promise<void> {
+    return this.#rebinding ??= this.#bindAgain().finally(() => this.#rebinding = undefined);
+  }
+
+  /**
+   * Changes who may connect from now on. Who is connected stays.
+   *
+   * @throws {IpcError} FORBIDDEN if that cannot be done; then nobody may who might not before.
+   */
+  permit(access: SocketAccess): void {
+    const before = this.#access;
+    this.#access = access;
+    if (this.#bound === undefined || !this.intact()) return; // bound again, it has them
+    if (before.mode !== access.mode || before.gid !== access.gid) grant(this.path, access, before.mode);
+  }
+
+  async #bindAgain(): Promise<void> {
     if (inode(this.path) !== undefined) await clearStale(this.path);
     if (this.#closed) return;
     await this.#release();
     if (this.#closed) return;
     this.#bind();
+    this.#owner.rebound();
   }
 
   /** Stops accepting and removes the socket, if it is still this one. Resolves when its path is nobody's. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#rebinding?.catch(() => {});
     const found = inode(this.path);
     if (found === this.#inode || found === undefined) return await this.#release();
     this.#bound?.acceptor.stop();
@@ -74,6 +114,12 @@ export class Listener {
   #bind(): void {
     const listener = listen(this.path);
     this.#inode = Deno.lstatSync(this.path).ino;
+    try {
+      grant(this.path, this.#access, OWNER_ALONE);
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
     this.#bound = { listener, acceptor: new Acceptor(listener, this.#owner) };
   }
 
@@ -85,12 +131,58 @@ export class Listener {
 }
 
 function listen(path: string): Deno.UnixListener {
+  const mask = Deno.umask(UMASK);
   try {
     return Deno.listen({ transport: "unix", path });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new IpcError("CHANNEL_RECV", `Cannot listen on socket "${path}": ${why}${remedy(error)}`, { cause: error });
+  } finally {
+    Deno.umask(mask);
   }
+}
+
+/**
+ * Opens a socket to those who may connect, and to nobody else meanwhile: until it has changed hands only what both groups
+ * may is allowed.
+ */
+function grant(path: string, { mode, gid }: SocketAccess, before: number): void {
+  if (mode === OWNER_ALONE && before === OWNER_ALONE && gid === undefined) return;
+  try {
+    checkDirectory(path);
+    if ((before & mode) !== before) Deno.chmodSync(path, before & mode);
+    Deno.chownSync(path, null, gid ?? Deno.gid());
+    Deno.chmodSync(path, mode);
+  } catch (error) {
+    if (error instanceof IpcError) throw error;
+    const why = error instanceof Error ? error.message : String(error),
+      whom = gid === undefined ? "" : ` of group ${gid}`;
+    const advice = error instanceof Deno.errors.PermissionDenied && gid !== undefined
+      ? `. The broker has to be started by a user who is in group ${gid}`
+      : "";
+    throw new IpcError(
+      "FORBIDDEN",
+      `Cannot make "${path}" a socket${whom} with mode 0${mode.toString(8)}: ${why}${advice}`,
+      { cause: error },
+    );
+  }
+}
+
+/** chmod(2) and chown(2) follow links: nobody else may be able to exchange the socket for one. */
+function checkDirectory(path: string): void {
+  const directory = path.slice(0, path.lastIndexOf("/")) || "/", { mode, uid } = Deno.statSync(directory);
+  const others_write = ((mode ?? 0) & 0o022) !== 0, sticky = ((mode ?? 0) & 0o1000) !== 0;
+  const why = uid !== 0 && uid !== Deno.uid()
+    ? `"${directory}" belongs to user ${uid}`
+    : others_write && !sticky
+    ? `others may write to "${directory}" and it is not sticky`
+    : undefined;
+  if (why === undefined) return;
+  throw new IpcError(
+    "FORBIDDEN",
+    `Cannot open "${path}" to other users: ${why}, so that somebody else could put another file in its place. ` +
+      `Choose another socket_dir, or leave mode at "0600"`,
+  );
 }
 
 function remedy(error: unknown): string {

@@ -1,20 +1,22 @@
 import assert from "node:assert/strict";
 import type { IpcError } from "../../protocol/errors.ts";
-import { Listener, type ListenerOwner } from "./listener.ts";
+import { Listener, type ListenerOwner, type SocketAccess } from "./listener.ts";
 import { settled } from "./testing.ts";
 
 const NOBODY = 65_534;
+const OWNER_ALONE = { mode: 0o600, gid: undefined };
 const as_root = { ignore: Deno.build.os === "windows" || Deno.uid() !== 0 };
 
 /** A directory of the test's own, and an owner that closes whoever connects. */
 function setup(owner: Partial<ListenerOwner> = {}) {
   const directory = Deno.makeTempDirSync({ prefix: "ipc-test-" }), path = `${directory}/.deno.a.socket`;
   const accepted: Deno.UnixConn[] = [], failed: unknown[] = [];
-  const bind = () =>
-    Listener.bind(path, {
+  const bind = (access: SocketAccess = OWNER_ALONE) =>
+    Listener.bind(path, access, {
       accepted: (conn) => accepted.push(conn),
       ready: () => undefined,
       failed: (error) => failed.push(error),
+      rebound() {},
       ...owner,
     });
   return {
@@ -113,8 +115,8 @@ Deno.test("Listener.bind() refuses a socket of another user, stale or not", as_r
 Deno.test("Listener.bind() says which path it could not listen on", async () => {
   using test = setup();
   const path = `${test.directory}/missing/.deno.a.socket`;
-  const owner = { accepted() {}, ready: () => undefined, failed() {} };
-  await assert.rejects(Listener.bind(path, owner), (error: IpcError) => {
+  const owner = { accepted() {}, ready: () => undefined, failed() {}, rebound() {} };
+  await assert.rejects(Listener.bind(path, OWNER_ALONE, owner), (error: IpcError) => {
     return error.reason === "CHANNEL_RECV" && error.message.includes(path);
   });
 });
@@ -171,7 +173,7 @@ Deno.test("Listener.close() does not unlink somebody else's socket", async () =>
   const program = `
     import { Listener } from ${JSON.stringify(import.meta.resolve("./listener.ts"))};
     const path = ${JSON.stringify(test.path)};
-    const listener = await Listener.bind(path, { accepted() {}, ready: () => undefined, failed() {} });
+    const listener = await Listener.bind(path, { mode: 0o600, gid: undefined }, { accepted() {}, ready: () => undefined, failed() {}, rebound() {} });
     Deno.removeSync(path);
     Deno.stdout.writeSync(new Uint8Array(1));
     await Deno.stdin.read(new Uint8Array(1));
@@ -217,7 +219,7 @@ Deno.test("Listener accepts again after the system had no descriptors left", asy
   const program = `
     import { Listener } from ${JSON.stringify(import.meta.resolve("./listener.ts"))};
     const say = (text) => Deno.stdout.writeSync(new TextEncoder().encode(text));
-    await Listener.bind(${JSON.stringify(test.path)}, {
+    await Listener.bind(${JSON.stringify(test.path)}, { mode: 0o600, gid: undefined }, {
       accepted: (conn) => conn.read(new Uint8Array(1)).then(() => conn.close()),
       ready: () => undefined,
       failed: () => say("f"),
@@ -261,5 +263,74 @@ Deno.test("Listener hands a connection over only when there is a place for it, a
   await settled();
   assert.equal(test.accepted.length, 1);
   assert(conn);
+  await listener.close();
+});
+
+/** What stands at a path: permission bits and group. */
+function accessAt(path: string): [string, number | null] {
+  const { mode, gid } = Deno.lstatSync(path);
+  return [((mode ?? 0) & 0o7777).toString(8), gid];
+}
+
+Deno.test("Listener.bind() leaves a socket to its owner alone, whatever the umask is", async () => {
+  using test = setup();
+  const before = Deno.umask(0);
+  try {
+    const listener = await test.bind();
+    assert.equal(Deno.umask(), 0, "the umask was not given back");
+    assert.equal(accessAt(test.path)[0], "600");
+    await listener.close();
+  } finally {
+    Deno.umask(before);
+  }
+});
+
+Deno.test("Listener.bind() and permit() give a socket its group and mode, rebind() again", as_root, async () => {
+  using test = setup();
+  const listener = await test.bind({ mode: 0o660, gid: NOBODY });
+  assert.deepEqual(accessAt(test.path), ["660", NOBODY]);
+  Deno.removeSync(test.path);
+  await listener.rebind();
+  assert.deepEqual(accessAt(test.path), ["660", NOBODY]);
+  listener.permit({ mode: 0o660, gid: 1 });
+  assert.deepEqual(accessAt(test.path), ["660", 1]);
+  listener.permit({ mode: 0o666, gid: undefined });
+  assert.deepEqual(accessAt(test.path), ["666", Deno.gid()]);
+  listener.permit(OWNER_ALONE);
+  assert.deepEqual(accessAt(test.path), ["600", Deno.gid()]);
+  Deno.removeSync(test.path);
+  listener.permit({ mode: 0o660, gid: 1 });
+  await listener.rebind();
+  assert.deepEqual(accessAt(test.path), ["660", 1]);
+  await listener.close();
+});
+
+Deno.test("Listener.bind() opens no socket to others where they could exchange it, and leaves none", async () => {
+  using test = setup();
+  Deno.chmodSync(test.directory, 0o777);
+  await assert.rejects(test.bind({ mode: 0o660, gid: undefined }), refusal(test.path, "not sticky"));
+  assert.deepEqual([...Deno.readDirSync(test.directory)], []);
+  Deno.chmodSync(test.directory, 0o1777);
+  const listener = await test.bind({ mode: 0o660, gid: undefined });
+  assert.equal(accessAt(test.path)[0], "660");
+  await listener.close();
+});
+
+Deno.test("Listener.bind() opens no socket to others in a directory of somebody else", as_root, async () => {
+  using test = setup();
+  Deno.chownSync(test.directory, NOBODY, null);
+  await assert.rejects(test.bind({ mode: 0o660, gid: undefined }), refusal(test.path, `user ${NOBODY}`));
+  const listener = await test.bind();
+  await listener.close();
+});
+
+Deno.test("Listener.rebind() is done once for all who ask at the same time", async () => {
+  let rebound = 0;
+  using test = setup({ rebound: () => rebound++ });
+  const listener = await test.bind();
+  Deno.removeSync(test.path);
+  await Promise.all([listener.rebind(), listener.rebind(), listener.rebind()]);
+  assert.equal(rebound, 1);
+  assert(await reaches(test.path));
   await listener.close();
 });
