@@ -11,6 +11,9 @@ import type { Router } from "../router/mod.ts";
 import type { Connection } from "../transport/connection.ts";
 import { ConnectionPeer } from "./connection_peer.ts";
 
+/** A run is written in pieces of about this size: where the oldest events are dropped, a piece goes as a whole. */
+const PIECE_BYTES = 4 * 1024;
+
 /** How frames are written in another language. Nothing is written for an empty array. */
 export interface Language {
   /** Events for all listeners, one behind the other in `bytes`. */
@@ -34,11 +37,21 @@ export class TranslatingPeer extends ConnectionPeer {
     super(connection, router);
     this.language = language;
     this.outbox.writeGap = language.gap;
+    this.outbox.in_frames = false;
   }
 
-  pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void {
-    const written = this.language.run(bytes, start, end);
-    if (written.length > 0) this.outbox.pushRun(written, 0, written.length, first, count);
+  pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (let from = start, at = start, events = 0; at < end;) {
+      at += view.getUint32(at + OFFSET.length, true);
+      events++;
+      if (at < end && at - from < PIECE_BYTES) continue;
+      const written = this.language.run(bytes, from, at);
+      if (written.length > 0) this.outbox.pushWords(written, first, events);
+      from = at;
+      first += events;
+      events = 0;
+    }
   }
 
   pushFrames(bytes: Uint8Array<ArrayBuffer>, start = 0, end = bytes.length): void {

@@ -105,12 +105,12 @@ export class Events {
       const peer = listener.peer;
       if (!peer.fits(length)) {
         const overflow = listener.policy;
-        if (overflow === "disconnect") {
+        if (overflow === "disconnect" && listener !== client) {
           (full ??= []).push(listener);
           continue;
         }
         // Only for what was not admitted: listeners that drop, the publisher's own queue, events of the broker.
-        if (overflow === "drop" || listener === client || client === undefined) this.gaps += peer.dropOldest(length);
+        if (overflow !== "block" || listener === client || client === undefined) this.gaps += peer.dropOldest(length);
       }
       peer.pushRun(placed, placed_start, placed_end, first, count);
       listener.events_out += count;
@@ -211,6 +211,9 @@ export class Events {
         payload: encodeGap({ from: resume + 1, to: next - 1, reason: "history" }),
       }));
       this.gaps += next - 1 - resume;
+      const { retained } = channel, seq = retained === undefined ? 0 : sequenceOf(retained);
+      // Among what is gone: without it the client would never know how things stand.
+      if (seq > resume && seq < next) client.peer.pushFrames(retained!);
     }
     for (const segment of segments) {
       client.peer.pushRun(segment.bytes, segment.start, segment.end, segment.first, segment.count);
@@ -234,6 +237,11 @@ export class Events {
     }
     return fits;
   }
+}
+
+function sequenceOf(frame: Uint8Array<ArrayBuffer>): number {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  return view.getUint32(OFFSET.aux, true) * 0x1_0000_0000 + view.getUint32(OFFSET.id, true);
 }
 
 /** Writes the sender and the channel's next sequence number into one event. */

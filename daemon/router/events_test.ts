@@ -154,6 +154,21 @@ Deno.test('Events with overflow "disconnect" close a full listener, and hold nob
   }
 });
 
+Deno.test("Events: a publisher is not closed for what it sent itself, whatever its policy as a listener", async () => {
+  for (const overflow of ["block", "disconnect", "drop"] as const) {
+    const test = new TestRouter(), p = test.join({ listen: true, overflow });
+    for (let n = 0; n < 30; n++) await p.publish(large(1_000));
+    assert.equal(p.why(), undefined, overflow);
+    assert.match((await p.told())[1]!, /^gap 2\.\.\d+ overflow$/);
+    // Somebody else's events are another matter.
+    const other = test.join();
+    await p.publish(large(9_900));
+    other.publish(large(9_900));
+    await settled();
+    assert.equal(p.why(), overflow === "disconnect" ? "SLOW_CONSUMER" : undefined, overflow);
+  }
+});
+
 Deno.test('Events: a listener cannot ask for "block" where the channel drops', async () => {
   const test = new TestRouter({ overflow: "drop" }), slow = test.join({ listen: true, overflow: "block" });
   const p = test.join();
@@ -267,6 +282,17 @@ Deno.test("Events: a client that resumes where the history no longer reaches is 
   await q.publish("1", "2", "3");
   assert.deepEqual(await without.join({ listen: true }, 1).told(), ["gap 2..3 history"]);
   assert.deepEqual(await without.join({ listen: true }, 3).told(), []);
+});
+
+Deno.test("Events: a client that resumes gets the retained event if it is among what is gone, and only then", async () => {
+  const test = new TestRouter({ history_bytes: 3_000, queue_bytes: 1 << 20 }), p = test.join();
+  await p.publish("1", "2");
+  test.router.events.retain(p.client, retained("third"));
+  const told = (seen: number) => test.join({ listen: true }, seen).told();
+  assert.deepEqual(await told(2), ["3:third"]);
+  for (let n = 4; n <= 10; n++) await p.publish(large(1_000 - 24));
+  assert.deepEqual((await told(1)).slice(0, 3), ["gap 2..7 history", "retained 3:third", "8:(976)"]);
+  assert.deepEqual((await told(3)).slice(0, 2), ["gap 4..7 history", "8:(976)"]);
 });
 
 Deno.test("Events: a history longer than the queue does not cost a client that resumes its connection", async () => {

@@ -21,7 +21,7 @@
  * @module
  */
 import { encodeGap } from "../../protocol/bodies.ts";
-import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../../protocol/frame.ts";
+import { encodeFrame, ENCODINGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
 import { buffers } from "../buffer_pool.ts";
 
 /** Entries below this are gathered into one write. */
@@ -31,6 +31,8 @@ const GATHER_BYTES = 64 * 1024;
 const TAIL_BYTES_MIN = 512, TAIL_BYTES_MAX = 64 * 1024;
 /** How far frames that nobody can refuse may go over the limit. */
 const RESERVE_BYTES = 1024 * 1024;
+/** What is dropped beyond what must be, so that a receiver that stays full does not cost a new GAP with every event. */
+const SPARE_BYTES_MAX = 64 * 1024, SPARE_SHARE = 64;
 
 const NOW: Promise<undefined> = Promise.resolve(undefined);
 
@@ -69,6 +71,8 @@ export class Outbox {
   limit_bytes: number;
   /** Tells the receiver which events it will not get; another dialect has another way to say it. */
   writeGap: (first: number, last: number) => Uint8Array<ArrayBuffer> = gapFrame;
+  /** Whether runs stand here as frames, so that some of a run's events can be dropped; else it is all or none. */
+  in_frames = true;
 
   readonly #sink: Sink;
   readonly #owner: OutboxOwner;
@@ -105,12 +109,8 @@ export class Outbox {
   pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void {
     if (this.#sealed) return;
     this.queued_bytes += end - start;
-    const last = this.#entries.length > this.#head ? this.#entries[this.#entries.length - 1]! : undefined;
-    // Next to each other in memory is not yet next in sequence: what this client did not get may stand elsewhere.
-    if (
-      last !== undefined && last.bytes === bytes && last.end === start && last.count > 0 &&
-      last.first + last.count === first
-    ) {
+    const last = this.#last();
+    if (joins(last, bytes, start, first)) {
       last.end = end;
       last.count += count;
     } else {
@@ -128,16 +128,8 @@ export class Outbox {
     if (length >= SMALL_BYTES) {
       this.#entries.push({ bytes: bytes.slice(start, end), start: 0, end: length, first: 0, count: 0, last: 0 });
     } else {
-      let tail = this.#tail;
-      if (tail === undefined || this.#tail_used + length > tail.length) {
-        if (tail !== undefined) this.#tail_size = Math.min(this.#tail_size * 4, TAIL_BYTES_MAX);
-        tail = this.#tail = new Uint8Array(Math.max(this.#tail_size, length));
-        this.#tail_used = 0;
-      }
-      const at = this.#tail_used;
-      tail.set(bytes.subarray(start, end), at);
-      this.#tail_used = at + length;
-      const last = this.#entries.length > this.#head ? this.#entries[this.#entries.length - 1]! : undefined;
+      const tail = this.#copy(bytes, start, end), at = this.#tail_used - length;
+      const last = this.#last();
       if (last !== undefined && last.bytes === tail && last.count === 0) last.end = at + length;
       else this.#entries.push({ bytes: tail, start: at, end: at + length, first: 0, count: 0, last: 0 });
     }
@@ -149,32 +141,49 @@ export class Outbox {
   }
 
   /**
-   * Drops the oldest events until so many bytes fit, and leaves a GAP frame in their place.
+   * Queues events in the words of this client alone; what holds them is the outbox's from here on. Few bytes are copied
+   * behind those before: a line of text may be two bytes long, and an entry for each would cost a hundred times that.
+   */
+  pushWords(bytes: Uint8Array<ArrayBuffer>, first: number, count: number): void {
+    const length = bytes.length;
+    if (length >= SMALL_BYTES) return this.pushRun(bytes, 0, length, first, count);
+    if (this.#sealed) return;
+    const tail = this.#copy(bytes, 0, length), end = this.#tail_used, start = end - length;
+    this.queued_bytes += length;
+    const last = this.#last();
+    // Entries stay small, because they can only be dropped whole.
+    if (joins(last, tail, start, first) && last.end - last.start < SMALL_BYTES) {
+      last.end = end;
+      last.count += count;
+    } else this.#entries.push({ bytes: tail, start, end, first, count, last: 0 });
+    if (!this.#writing) this.#start();
+  }
+
+  /**
+   * Drops the oldest events until so many bytes fit, and hardly more, and leaves a GAP frame in their place.
    *
    * @returns How many events were dropped.
    */
   dropOldest(bytes: number): number {
+    const limit = this.limit_bytes, spare = Math.min(SPARE_BYTES_MAX, Math.floor(limit / SPARE_SHARE));
+    const aim = Math.max(0, limit - bytes - spare);
     let dropped = 0;
-    for (let at = this.#head; at < this.#entries.length && !this.fits(bytes);) {
+    for (let at = this.#head; at < this.#entries.length && this.queued_bytes > aim;) {
       const entry = this.#entries[at]!;
       if (entry.count <= 0) {
         at++;
         continue;
       }
-      const last = entry.first + entry.count - 1, before = at > this.#head ? this.#entries[at - 1]! : undefined;
-      dropped += entry.count;
-      this.queued_bytes -= entry.end - entry.start;
-      buffers.release(entry.bytes);
+      const before = at > this.#head ? this.#entries[at - 1]! : undefined, { first } = entry;
+      const count = this.#shorten(entry, this.queued_bytes - aim), last = first + count - 1;
+      const gap = this.#gap(before !== undefined && before.count < 0 ? before.first : first, last);
+      dropped += count;
+      this.queued_bytes += gap.end;
       if (before !== undefined && before.count < 0) {
         this.queued_bytes -= before.end;
-        this.#entries[at - 1] = this.#gap(before.first, last);
-        this.queued_bytes += this.#entries[at - 1]!.end;
-        this.#entries.splice(at, 1);
-      } else {
-        this.#entries[at] = this.#gap(entry.first, last);
-        this.queued_bytes += this.#entries[at]!.end;
-        at++;
-      }
+        this.#entries[at - 1] = gap;
+        if (entry.count === 0) this.#entries.splice(at, 1);
+      } else this.#entries.splice(at++, entry.count === 0 ? 1 : 0, gap);
     }
     return dropped;
   }
@@ -206,6 +215,41 @@ export class Outbox {
   drained(): Promise<void> {
     if (this.#closed || this.queued_bytes === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #last(): Entry | undefined {
+    return this.#entries.length > this.#head ? this.#entries[this.#entries.length - 1]! : undefined;
+  }
+
+  /** Takes events from the front of an entry until they come to so many bytes. @returns How many. */
+  #shorten(entry: Entry, bytes: number): number {
+    const before = entry.start, had = entry.count;
+    if (this.in_frames) {
+      const view = new DataView(entry.bytes.buffer, entry.bytes.byteOffset);
+      for (; entry.count > 0 && entry.start - before < bytes; entry.count--, entry.first++) {
+        entry.start += view.getUint32(entry.start + OFFSET.length, true);
+      }
+    } else {
+      entry.start = entry.end;
+      entry.count = 0;
+    }
+    if (entry.count === 0) buffers.release(entry.bytes);
+    this.queued_bytes -= entry.start - before;
+    return had - entry.count;
+  }
+
+  /** Copies into the tail; the copy ends at `#tail_used`. */
+  #copy(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Uint8Array<ArrayBuffer> {
+    const length = end - start;
+    let tail = this.#tail;
+    if (tail === undefined || this.#tail_used + length > tail.length) {
+      if (tail !== undefined) this.#tail_size = Math.min(this.#tail_size * 4, TAIL_BYTES_MAX);
+      tail = this.#tail = new Uint8Array(Math.max(this.#tail_size, length));
+      this.#tail_used = 0;
+    }
+    tail.set(bytes.subarray(start, end), this.#tail_used);
+    this.#tail_used += length;
+    return tail;
   }
 
   #start(): void {
@@ -308,6 +352,12 @@ export class Outbox {
   #settle(): void {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
+}
+
+/** Whether a run follows the last entry. Next to each other in memory is not yet next in sequence. */
+function joins(last: Entry | undefined, bytes: Uint8Array<ArrayBuffer>, start: number, first: number): last is Entry {
+  return last !== undefined && last.bytes === bytes && last.end === start && last.count > 0 &&
+    last.first + last.count === first;
 }
 
 /** Events that were dropped, as a frame. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { seed } from "../../tests/random.ts";
 import { decodeGap } from "../../protocol/bodies.ts";
 import { encodeFrame, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import { BLOCK_BYTES, buffers } from "../buffer_pool.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { settled, SlowSink } from "./testing.ts";
 
@@ -302,10 +303,61 @@ Deno.test("Outbox writes any mix of runs and frames whole and in order, however 
   }
 });
 
+Deno.test("Outbox.dropOldest() takes no more events out of a long run than must go, and never the whole for one", async () => {
+  const { sink, outbox } = setup(64 * 1024), run = events(1, 600, 76);
+  outbox.pushFrames(ping(1));
+  await settled();
+  push(outbox, run.subarray(0, 60_000), 1, 600);
+  // One entry of 600 events of 100 bytes, 488 bytes more than fit beside 6,000, and 1 KiB is made in advance.
+  assert.equal(outbox.dropOldest(6_000), 16);
+  push(outbox, events(601, 60, 76), 601, 60);
+  assert.equal(outbox.dropOldest(2_000), 20);
+  assert(outbox.fits(2_000));
+  await sink.allow(Infinity);
+  const expected = ["ping 1", "1..36", ...Array.from({ length: 624 }, (_, n) => String(37 + n))];
+  assert.deepEqual(told(sink.frames), expected);
+});
+
+Deno.test("Outbox.dropOldest() gives back shared memory only when none of the run is left", async () => {
+  const { sink, outbox } = setup(20_000), block = buffers.take(BLOCK_BYTES);
+  block.set(events(1, 150, 76));
+  outbox.pushFrames(ping(1));
+  await settled();
+  outbox.pushRun(block, 0, 15_000, 1, 150);
+  buffers.release(block); // as the history does
+  const dropped = outbox.dropOldest(10_000);
+  assert(dropped < 150);
+  assert.notEqual(buffers.take(BLOCK_BYTES).buffer, block.buffer);
+  assert.equal(outbox.dropOldest(25_000), 150 - dropped);
+  assert.equal(buffers.take(BLOCK_BYTES).buffer, block.buffer);
+  await sink.allow(Infinity);
+  assert.deepEqual(told(sink.frames), ["ping 1", "1..150"]);
+});
+
+Deno.test("Outbox.pushWords() keeps short lines together, and in pieces small enough to be dropped", async () => {
+  const { sink, outbox } = setup(100_000);
+  outbox.in_frames = false;
+  outbox.writeGap = (first, last) => new TextEncoder().encode(`lost ${first} to ${last}\n`);
+  const line = (seq: number) => outbox.pushWords(new TextEncoder().encode(`${seq}\n`), seq, 1);
+  line(1);
+  await settled(); // it is in flight
+  for (let seq = 2; seq <= 10_000; seq++) line(seq);
+  const dropped = outbox.dropOldest(60_000);
+  assert(dropped > 2_000 && dropped < 4_000, `${dropped}`);
+  line(10_001);
+  await sink.allow(Infinity);
+  const rest = Array.from({ length: 10_000 - dropped }, (_, n) => dropped + 2 + n);
+  assert.equal(
+    new TextDecoder().decode(new Uint8Array(sink.taken)),
+    ["1", `lost 2 to ${dropped + 1}`, ...rest, ""].join("\n"),
+  );
+});
+
 Deno.test("Outbox.dropOldest() writes the gap in the words of whoever reads it, and counts their bytes", async () => {
   const { sink, outbox } = setup(100);
+  outbox.in_frames = false;
   outbox.writeGap = (first, last) => new TextEncoder().encode(`lost ${first} to ${last}\n`);
-  const event = (seq: number) => push(outbox, new TextEncoder().encode(`event ${seq} ${"x".repeat(30)}\n`), seq, 1);
+  const event = (seq: number) => outbox.pushWords(new TextEncoder().encode(`event ${seq} ${"x".repeat(30)}\n`), seq, 1);
   event(1);
   await settled(); // it is in flight
   for (const seq of [2, 3, 4]) event(seq);
