@@ -8,6 +8,7 @@ import { checkGroups } from "../config/accounts.ts";
 import { stateDirectory } from "../config/files.ts";
 import { readListenSecrets } from "../config/listen_secrets.ts";
 import { loadSettings } from "../config/load.ts";
+import { readTokens } from "../config/tokens.ts";
 import { buildInfo } from "./build_info.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import { EXIT } from "./exit_codes.ts";
@@ -43,6 +44,7 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
       if (format !== settings.log.format) log.warning("a changed log.format needs a restart", { format });
     },
     secrets: readListenSecrets,
+    tokens: readTokens,
   });
   // From the first moment on: whoever finds the pid in the lock may send a signal.
   const told = (order: (broker: Broker) => Promise<void>) => () => void starting.then(order, () => {});

@@ -6,10 +6,11 @@
  */
 import { parse, TomlError } from "smol-toml";
 import { checkChannelName, CONTROL_CHANNEL } from "../protocol/channel_name.ts";
+import { readAccess } from "./access.ts";
 import { ConfigError, isTable, type Problem, show } from "./errors.ts";
 import { CHANNEL_KEYS, type ChannelKey, type Entry, type Key, KEYS } from "./keys.ts";
 import { readListen } from "./listen.ts";
-import type { ListenSettings } from "./settings.ts";
+import type { AccessDocument, ListenSettings } from "./settings.ts";
 import { closest } from "./suggest.ts";
 
 /** What a file sets. */
@@ -19,11 +20,14 @@ export interface Document {
   channels: string[];
   /** Its `[[listen]]` tables, if it has any. */
   listen?: ListenSettings[];
+  /** Its access rules and tokens, if it has any. */
+  access?: AccessDocument;
   problems: Problem[];
 }
 
 const LOG_KEYS = KEYS.filter((key) => key.startsWith("log."));
-const PLAIN_KEYS = KEYS.filter((key) => !key.startsWith("log."));
+const PLAIN_KEYS = KEYS.filter((key) => !key.includes("."));
+const TABLES = ["access", "log", "channels", "listen"];
 
 /**
  * Reads a TOML document.
@@ -33,16 +37,23 @@ const PLAIN_KEYS = KEYS.filter((key) => !key.startsWith("log."));
  */
 export function readDocument(text: string, where: string): Document {
   const document: Document = { entries: [], channels: [], problems: [] };
-  const root = parseToml(text, where);
+  const root = parseToml(text, where), channel_access = new Map<string, unknown>();
+  let access: Record<string, unknown> | undefined;
   for (const [name, raw] of Object.entries(root)) {
     if (name === "log") readLog(raw, where, document);
-    else if (name === "channels") readChannels(raw, where, document);
+    else if (name === "channels") readChannels(raw, where, document, channel_access);
+    else if (name === "access") access = takeRequired(raw, where, document);
     else if (name === "listen") {
       const { listen, problems } = readListen(raw, where);
       document.listen = listen;
       document.problems.push(...problems);
     } else if (includes(PLAIN_KEYS, name)) document.entries.push({ key: name, raw, where });
-    else document.problems.push(unknown("", name, [...PLAIN_KEYS, "log", "channels", "listen"], where));
+    else document.problems.push(unknown("", name, [...PLAIN_KEYS, ...TABLES], where));
+  }
+  if (access !== undefined || channel_access.size > 0) {
+    const read = readAccess(access ?? {}, channel_access, where);
+    document.access = read.access;
+    document.problems.push(...read.problems);
   }
   return document;
 }
@@ -74,7 +85,28 @@ function readLog(raw: unknown, where: string, { entries, problems }: Document): 
   }
 }
 
-function readChannels(raw: unknown, where: string, { entries, channels, problems }: Document): void {
+/** @returns The rest of `[access]`, if there is any. */
+function takeRequired(
+  raw: unknown,
+  where: string,
+  { entries, problems }: Document,
+): Record<string, unknown> | undefined {
+  if (!isTable(raw)) {
+    const message = `access = ${show(raw)} is not a table: write [access] and its keys below`;
+    problems.push({ where, key: "access", message });
+    return undefined;
+  }
+  const { required, ...rest } = raw;
+  if (required !== undefined) entries.push({ key: "access.required", raw: required, where });
+  return Object.keys(rest).length === 0 ? undefined : rest;
+}
+
+function readChannels(
+  raw: unknown,
+  where: string,
+  { entries, channels, problems }: Document,
+  access: Map<string, unknown>,
+): void {
   if (!isTable(raw)) {
     const message = `channels = ${show(raw)} is not a table: write [channels.<name>] and its keys below`;
     problems.push({ where, key: "channels", message });
@@ -87,10 +119,11 @@ function readChannels(raw: unknown, where: string, { entries, channels, problems
       problems.push({ where, key, message: wrong });
       continue;
     }
-    channels.push(channel);
+    if (channel !== CONTROL_CHANNEL) channels.push(channel);
     for (const [name, value] of Object.entries(table as Record<string, unknown>)) {
-      if (includes<ChannelKey>(CHANNEL_KEYS, name)) entries.push({ key: name, channel, raw: value, where });
-      else problems.push(unknown(`${key}.`, name, CHANNEL_KEYS, where));
+      if (name === "access") access.set(channel, value);
+      else if (includes<ChannelKey>(CHANNEL_KEYS, name)) entries.push({ key: name, channel, raw: value, where });
+      else problems.push(unknown(`${key}.`, name, [...CHANNEL_KEYS, "access"], where));
     }
   }
 }
@@ -101,7 +134,9 @@ function wrongChannel(channel: string, table: unknown): string | undefined {
   } catch (error) {
     return `[channels.${JSON.stringify(channel)}]: ${(error as Error).message}`;
   }
-  if (channel === CONTROL_CHANNEL) return `[channels.${channel}] is the broker's own channel and takes no settings`;
+  if (channel === CONTROL_CHANNEL && !(isTable(table) && Object.keys(table).every((key) => key === "access"))) {
+    return `[channels.${channel}] is the broker's own channel and takes no settings but access`;
+  }
   if (isTable(table)) return undefined;
   return `channels.${channel} = ${show(table)} is not a table: write [channels.${channel}] and its keys below`;
 }
@@ -109,7 +144,7 @@ function wrongChannel(channel: string, table: unknown): string | undefined {
 /** A key that is known elsewhere is more likely misplaced than misspelt. */
 function unknown(table: string, name: string, here: readonly string[], where: string): Problem {
   const key = `${table}${name}`;
-  const known = [...KEYS, "channels", "log", "listen"];
+  const known = [...KEYS, ...TABLES];
   const elsewhere = known.find((other) => other === name || other === `log.${name}`);
   const guess = closest(name, here);
   let advice = `known here: ${here.join(", ")}`;

@@ -1,6 +1,7 @@
 import { CHANNEL_KEYS, defaultValues, type Key, KEYS, variableOf } from "./keys.ts";
 import { LISTEN_KEYS } from "./listen.ts";
-import { assertHolds, assertIs, machine } from "./testing.ts";
+import { ACCESS_ACTIONS } from "./access.ts";
+import { assertHolds, assertIs, assertJson, machine } from "./testing.ts";
 import { formatBytes, formatDuration } from "./units.ts";
 
 const page = await Deno.readTextFile(new URL("../docs/configuration.md", import.meta.url));
@@ -37,21 +38,21 @@ Deno.test("docs/configuration.md names no key that does not exist", () => {
 });
 
 Deno.test("docs/configuration.md names the keys that a channel may have", () => {
-  const section = page.slice(page.indexOf("### `[channels.<name>]`"), page.indexOf("## Example"));
+  const section = page.slice(page.indexOf("### `[channels.<name>]`"), page.indexOf("## Access"));
   for (const key of KEYS) {
     assertIs(section.includes(`\`${key}\``), (CHANNEL_KEYS as readonly Key[]).includes(key), key);
   }
 });
 
 Deno.test("docs/configuration.md has every key of a listener", () => {
-  const section = page.slice(page.indexOf("### `[[listen]]`"), page.indexOf("## Example"));
+  const section = page.slice(page.indexOf("### `[[listen]]`"), page.indexOf("## Access"));
   const rows = cells.filter(([name]) => section.includes(`| ${name} `)).map(([name]) => name!.replaceAll("`", ""));
   assertIs(rows.sort().join(), [...LISTEN_KEYS].sort().join());
 });
 
 Deno.test("docs/configuration.md has an example that loads", async () => {
   using place = machine();
-  const example = /```toml\n([\s\S]*?)```/.exec(page)![1]!;
+  const example = /```toml\n([\s\S]*?)```/.exec(page.slice(page.indexOf("## Example")))![1]!;
   const { settings } = await place.load({}, { config_file: place.write("example.toml", example) });
   assertIs(settings.socket_dir, "/run/ipc");
   assertIs(settings.log.format, "json");
@@ -59,4 +60,15 @@ Deno.test("docs/configuration.md has an example that loads", async () => {
   assertIs(settings.channels.get("metrics.cpu")?.overflow, "drop");
   assertIs(settings.listen[0]?.port, 7410);
   assertHolds(example, "[channels.deploys]");
+});
+
+Deno.test("docs/configuration.md has access rules that load, and every action", async () => {
+  using place = machine();
+  const section = page.slice(page.indexOf("## Access"), page.indexOf("### Tokens"));
+  const file = place.write("access.toml", /```toml\n([\s\S]*?)```/.exec(section)![1]!);
+  const { settings: { access } } = await place.load({}, { config_file: file });
+  assertIs(access.token_file, `${place.root}/tokens`);
+  assertJson([...access.channels.keys(), ...access.globs[0]!.channels], ["deploys", "logs.*", "metrics.*"]);
+  assertJson(access.globs[0]!.table.handle, { allow: [] });
+  for (const action of ACCESS_ACTIONS) assertHolds(section, `\n| \`${action}\``);
 });

@@ -97,6 +97,18 @@ function check(path: string, found: boolean, info: Deno.FileInfo): void {
   }
 }
 
+/**
+ * What says who may do what has to be safe from more people: it is refused if its group may write to it, too.
+ *
+ * @throws {ConfigError}
+ */
+export function checkRulesFile(path: string): void {
+  const { mode } = Deno.statSync(path);
+  if (mode === null || (mode & 0o020) === 0) return;
+  const todo = `Once you have checked what it says: chmod g-w ${quote(path)}`;
+  throw wrong(path, `it says who may do what, and its group may write to it. ${todo}`);
+}
+
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "it does not exist";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";

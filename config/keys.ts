@@ -7,7 +7,7 @@
 import type { Overflow } from "../protocol/bodies.ts";
 import { MESSAGE_BYTES_DEFAULT } from "../protocol/limits.ts";
 import { defaultSocketDirectory } from "../protocol/socket_path.ts";
-import type { LogSettings } from "./settings.ts";
+import type { AccessDocument, LogSettings } from "./settings.ts";
 
 /** Who may connect to a socket: its owner; its group too; everybody. What else a mode can say means nothing for a socket. */
 export const SOCKET_MODES = ["0600", "0660", "0666"] as const;
@@ -36,6 +36,7 @@ export interface Values extends ChannelValues {
   drain_timeout: number;
   broker_user: string;
   peer_credentials: boolean;
+  "access.required": boolean;
   "log.level": LogSettings["level"];
   "log.format": LogSettings["format"];
 }
@@ -68,10 +69,14 @@ export function defaultValues(os: string): Values {
     drain_timeout: 8_000,
     broker_user: "",
     peer_credentials: false,
+    "access.required": false,
     "log.level": "info",
     "log.format": "text",
   };
 }
+
+/** No rules and no tokens. */
+export const NO_ACCESS: AccessDocument = { token_file: undefined, all: {}, globs: [], channels: new Map() };
 
 /** All keys, in the order of the documentation. */
 export const KEYS = Object.keys(defaultValues("")) as readonly Key[];

@@ -8,7 +8,7 @@ import { checkChannelName, CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { isTable, type Problem, show } from "./errors.ts";
 import { isAbsolute } from "./files.ts";
 import type { ListenSettings } from "./settings.ts";
-import { closest } from "./suggest.ts";
+import { unknownKey } from "./suggest.ts";
 
 /** What a table may hold. */
 export const LISTEN_KEYS = ["tcp", "name", "channel", "tls", "token_file"] as const;
@@ -140,10 +140,7 @@ class TableReader {
 
   #checkKeys(table: Record<string, unknown>, known: readonly string[], path: string): void {
     for (const name of Object.keys(table)) {
-      if (known.includes(name)) continue;
-      const guess = closest(name, known), key = `${path}.${name}`;
-      const advice = guess === undefined ? `known here: ${known.join(", ")}` : `did you mean ${guess}?`;
-      this.wrong(key, `unknown key ${/^[\w.[\]-]+$/.test(key) ? key : JSON.stringify(key)}: ${advice}`);
+      if (!known.includes(name)) this.wrong(`${path}.${name}`, unknownKey(path, name, known));
     }
   }
 }

@@ -10,7 +10,7 @@ import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 import { ConfigError, type Problem, show } from "./errors.ts";
 import type { Accounts } from "./accounts.ts";
-import { asDirectory, findFiles, type Places, readFile } from "./files.ts";
+import { asDirectory, checkRulesFile, findFiles, type Places, readFile } from "./files.ts";
 import {
   type ChannelKey,
   type ChannelValues,
@@ -18,14 +18,18 @@ import {
   type Entry,
   type Key,
   KEYS,
+  NO_ACCESS,
   pathOf,
   type Values,
   variableOf,
 } from "./keys.ts";
-import type { ChannelSettings, ListenSettings, Settings } from "./settings.ts";
+import type { AccessDocument, ChannelSettings, ListenSettings, Settings } from "./settings.ts";
 
 /** Values as they stand in a file or after an option, `{ queue: "64KiB", "log.level": "debug" }`; checked on loading. */
 export type RawValues = { readonly [K in Key]?: string | number | boolean | readonly string[] | undefined };
+
+/** Keys that are true or false. */
+const SWITCHES: readonly Key[] = ["peer_credentials", "access.required"];
 
 /** What to load from. */
 export interface LoadOptions extends Places {
@@ -74,7 +78,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   const channels = new Map<string, Partial<ChannelValues>>();
   const sources = new Map<string, string>(KEYS.map((key) => [key, "default"]));
 
-  let listen: readonly ListenSettings[] = [];
+  let listen: readonly ListenSettings[] = [], access: AccessDocument = NO_ACCESS;
 
   // From here on what comes later wins.
   const entries = rawEntries(options.defaults, () => "default");
@@ -91,6 +95,11 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
       if (document.listen !== undefined) {
         listen = document.listen;
         sources.set("listen", file.path);
+      }
+      if (document.access !== undefined) {
+        checkRulesFile(file.path);
+        access = document.access;
+        sources.set("access", file.path);
       }
       entries.push(...document.entries);
       problems.push(...document.problems);
@@ -126,8 +135,16 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   if (values.broker_user !== "" || [values, ...channels.values()].some(({ group }) => group)) {
     accounts = (await import("./accounts.ts")).findAccounts(values, channels, sources, problems);
   }
+  if (access !== NO_ACCESS || values["access.required"]) {
+    const { misfits } = await import("./access.ts");
+    problems.push(...misfits(access, values, sources));
+  }
   if (problems.length > 0) throw new ConfigError(problems);
-  return { settings: assemble(values, channels, listen, accounts), sources, files: files.map(({ path }) => path) };
+  return {
+    settings: assemble(values, channels, listen, access, accounts),
+    sources,
+    files: files.map(({ path }) => path),
+  };
 }
 
 function rawEntries(raw: RawValues | undefined, whereOf: (key: Key) => string): Entry[] {
@@ -153,7 +170,7 @@ function environmentEntries(env: Places["env"]): Entry[] {
 
 function fromVariable(key: Key, text: string): Entry["raw"] {
   if (key === "dynamic_channels") return booleanOrList(text);
-  return key === "peer_credentials" && (text === "true" || text === "false") ? text === "true" : text;
+  return SWITCHES.includes(key) && (text === "true" || text === "false") ? text === "true" : text;
 }
 
 function booleanOrList(text: string): boolean | string[] {
@@ -212,6 +229,7 @@ function assemble(
   values: Values,
   channels: ReadonlyMap<string, Partial<ChannelValues>>,
   listen: readonly ListenSettings[],
+  access: AccessDocument,
   { broker_uid, groups }: Accounts,
 ): Settings {
   const own = (all: ChannelValues) => channelSettings(all, groups.get(all.group));
@@ -227,6 +245,7 @@ function assemble(
     log: { level: values["log.level"], format: values["log.format"] },
     channels: new Map([...channels].map(([name, set]) => [name, own({ ...values, ...set })])),
     listen,
+    access: { required: values["access.required"], ...access },
   };
 }
 

@@ -26,6 +26,7 @@ Deno.test("loadSettings() gives the defaults where nothing is configured", async
     log: { level: "info", format: "text" },
     channels: {},
     listen: [],
+    access: { required: false, all: {}, globs: [], channels: {} },
   });
   assertIs(settings.idle_exit_ms, Infinity);
   assertIs(settings.channels.size, 0);
@@ -93,6 +94,7 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
     drain_timeout: "1h",
     broker_user: "root",
     peer_credentials: "true",
+    "access.required": "false",
     "log.level": "debug",
     "log.format": "json",
   };
@@ -119,9 +121,10 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
     log: { level: "debug", format: "json" },
     channels: {},
     listen: [],
+    access: { required: false, all: {}, globs: [], channels: {} },
   });
   assertJson([...sources.values()], Object.keys(variables));
-  const overrides = { ...texts, dynamic_channels: ["a*", "b", "c"], peer_credentials: true };
+  const overrides = { ...texts, dynamic_channels: ["a*", "b", "c"], peer_credentials: true, "access.required": false };
   const again = await place.load({}, { overrides });
   assertJson(again.settings, settings);
   assertIs(again.sources.get("log.level"), "--log-level");
@@ -168,7 +171,10 @@ Deno.test("loadSettings() names file, key, value and what is allowed", async () 
     ["channels = 1", "channels = 1 is not a table: write [channels.<name>]"],
     ["channels.a = 1", "channels.a = 1 is not a table: write [channels.a]"],
     ['[channels."a/b"]', '[channels."a/b"]: "a/b" is not a channel name: 1 to 64 letters'],
-    ["[channels.ipcd]", "[channels.ipcd] is the broker's own channel"],
+    ["[channels.ipcd]\nqueue = 0", "[channels.ipcd] is the broker's own channel and takes no settings but access"],
+    ["channels.ipcd = 1", "[channels.ipcd] is the broker's own channel"],
+    ["access = 1", "access = 1 is not a table: write [access]"],
+    ['[access]\nrequired = "no"', 'access.required = "no" cannot be used: allowed is true or false'],
     [
       `socket_dir = "/${"d".repeat(60)}"\n[channels.${"c".repeat(40)}]`,
       `channels.${"c".repeat(40)}: Cannot use socket`,

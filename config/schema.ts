@@ -63,6 +63,7 @@ const SCHEMAS: { [K in Key]: GenericSchema<unknown, Values[K]> } = {
   drain_timeout: duration(),
   broker_user: account("user"),
   peer_credentials: message(boolean(), "allowed is true or false"),
+  "access.required": message(boolean(), "allowed is true or false"),
   "log.level": oneOf(["debug", "info", "warning", "error"]),
   "log.format": oneOf(["text", "json"]),
 };

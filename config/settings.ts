@@ -62,6 +62,42 @@ export interface TokenHash {
   readonly sha256: string;
 }
 
+/** What a rule can be about. */
+export type AccessAction = "send" | "listen" | "request" | "handle" | "see" | "admin";
+
+/** Whom a rule allows or denies something: `*`, `token:GLOB`, `name:GLOB`, `uid:N`, `gid:N`. */
+export interface AccessLists {
+  /** Them and nobody else. */
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+}
+
+/** Lists by action. */
+export type AccessTable = { readonly [action in AccessAction]?: AccessLists };
+
+/** Rules for channels whose names fit. */
+export interface AccessGlobs {
+  readonly channels: readonly string[];
+  readonly table: AccessTable;
+}
+
+/** Who may do what. */
+export interface AccessSettings {
+  /** Whether a configuration without rules is to be refused. */
+  readonly required: boolean;
+  /** File of the tokens that clients may show. */
+  readonly token_file: string | undefined;
+  /** Rules for all channels. */
+  readonly all: AccessTable;
+  /** In the order in which they stand in the file. */
+  readonly globs: readonly AccessGlobs[];
+  /** Rules of single channels. */
+  readonly channels: ReadonlyMap<string, AccessTable>;
+}
+
+/** What a file says about access; whether rules are required is a key of its own. */
+export type AccessDocument = Omit<AccessSettings, "required">;
+
 /** Everything, validated. */
 export interface Settings {
   /** Where the sockets stand. */
@@ -83,6 +119,7 @@ export interface Settings {
   log: LogSettings;
   /** Channels that are open from the start, by name. */
   channels: ReadonlyMap<string, ChannelSettings>;
+  access: AccessSettings;
   /** Where clients may connect besides the channels' sockets. */
   listen: readonly ListenSettings[];
 }

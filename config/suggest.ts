@@ -29,6 +29,13 @@ export function closest(name: string, known: readonly string[]): string | undefi
   return best ?? known.find((other) => wanted.length >= 4 && (other.startsWith(wanted) || wanted.startsWith(other)));
 }
 
+/** What to say of a key that no table of this name has. */
+export function unknownKey(table: string, name: string, known: readonly string[]): string {
+  const guess = closest(name, known), key = `${table}.${name}`;
+  const advice = guess === undefined ? `known here: ${known.join(", ")}` : `did you mean ${guess}?`;
+  return `unknown key ${/^[\w.[\]-]+$/.test(key) ? key : JSON.stringify(key)}: ${advice}`;
+}
+
 /** Edits from one word to another; two neighbours exchanged are one edit. */
 function distanceOf(from: string, to: string): number {
   let before: number[] = [];

@@ -11,6 +11,7 @@ import type { Channel } from "./registry.ts";
 import type { Peer, Router } from "./router/mod.ts";
 import { mayBeOpened } from "./settings_view.ts";
 import { Listener, type SocketAccess } from "./transport/listener.ts";
+import type { TokenGate } from "./tokens.ts";
 
 /** How many channels may be open. */
 const CHANNELS_MAX = 16_384;
@@ -23,6 +24,8 @@ export interface ChannelSocketsOwner {
   readonly router: Router;
   readonly log: Log;
   settings(): Settings;
+  /** Judges tokens. */
+  readonly gate: TokenGate;
   accepted(conn: Deno.Conn, door: Door): void;
   ready(): Promise<void> | undefined;
   /** Logs what could happen with every connection. */
@@ -146,7 +149,7 @@ export class ChannelSockets {
     await this.#closing.get(name);
     const path = socketPath(this.#owner.settings().socket_dir, name);
     const channel = router.open(name, dynamic, this.rules(name));
-    const door: Door = { channel, public: false, guarded: false, admit: () => undefined };
+    const door: Door = { channel, public: false, guarded: false, admit: (token) => this.#owner.gate.admit(token) };
     let listener: Listener;
     try {
       listener = await Listener.bind(path, accessOf(this.rules(name)), {

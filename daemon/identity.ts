@@ -21,5 +21,13 @@ export interface Identity {
   readonly credentials: PeerCredentials | undefined;
 }
 
+/** A token that was shown and accepted. */
+export interface Admission {
+  /** Its name. */
+  readonly token: string;
+  /** Whether it would not be accepted any more. */
+  revoked(): boolean;
+}
+
 /** Somebody who says nothing of themselves. */
 export const ANONYMOUS: Identity = { token: undefined, name: "", credentials: undefined };

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
+import type { ListenSecrets, ListenSettings, Settings, TokenHash } from "../config/settings.ts";
 import { checkChannelName, IpcError, socketPath } from "../protocol/mod.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
+import { describe, NO_RULES, Policy } from "./access.ts";
 import { buffers } from "./buffer_pool.ts";
 import { ChannelSockets, GOING_AWAY } from "./channel_sockets.ts";
 import { control } from "./control/mod.ts";
@@ -18,6 +19,7 @@ import { BUCKET_MS } from "./deadlines.ts";
 import { type Peer, Router } from "./router/mod.ts";
 import { plainSettings } from "./settings_view.ts";
 import { SharedListeners } from "./shared_listeners.ts";
+import { TokenGate } from "./tokens.ts";
 import { Connection } from "./transport/connection.ts";
 import { Keepalive } from "./transport/keepalive.ts";
 import { Strangers } from "./transport/strangers.ts";
@@ -46,6 +48,8 @@ export interface BrokerOptions {
   reloaded?: (settings: Settings) => void;
   /** Reads the files that a listener of `settings.listen` names. Needed if one names any. */
   secrets?: (listen: ListenSettings) => ListenSecrets;
+  /** Reads a file of tokens. Needed if `settings.access` names one. */
+  tokens?: (path: string) => readonly TokenHash[];
 }
 
 /** A broker that runs. */
@@ -92,6 +96,8 @@ class RunningBroker implements Broker {
   readonly #service: Service;
   readonly #strangers: Strangers;
   readonly #keepalive = new Keepalive();
+  #policy: Policy = NO_RULES;
+  readonly #gate = new TokenGate(false, (why) => this.#refuse({ why }));
   readonly #channels: ChannelSockets;
   readonly #shared: SharedListeners;
   readonly #connections = new Set<Connection>();
@@ -122,6 +128,7 @@ class RunningBroker implements Broker {
       joined: (client) => this.#joined(client),
       left: (client, reason) => this.#left(client, reason),
       deadlines: () => this.#watchDeadlines(),
+      refused: (identity, channel, { message }, count) => this.#forbid(describe(identity), channel, message, count),
     }, now);
     this.#strangers = new Strangers(now, (connection, error) => {
       this.#refuse({ why: error.message });
@@ -131,6 +138,7 @@ class RunningBroker implements Broker {
       router: this.#router,
       log: options.log,
       settings: () => this.#settings,
+      gate: this.#gate,
       accepted: (conn, door) => this.#accepted(conn, door),
       ready: () => this.#strangers.ready(),
       warn: (message, properties) => this.#warn(message, properties),
@@ -138,11 +146,12 @@ class RunningBroker implements Broker {
     });
     this.#shared = new SharedListeners({
       registry: this.#router.registry,
+      gate: this.#gate,
       secrets: options.secrets ?? (() => ({ tls: undefined, tokens: undefined })),
       accepted: (conn, door) => this.#accepted(conn, door),
       ready: () => this.#strangers.ready(),
       failed: (listener, error) => this.#warn("cannot accept connections", { listener, error: String(error) }),
-      unauthorized: (listener) => this.#refuse({ listener, why: "no token that is accepted" }),
+      unauthorized: (listener, why) => this.#refuse({ listener, why }),
     });
     this.#service = {
       router: this.#router,
@@ -180,6 +189,8 @@ class RunningBroker implements Broker {
       drain: (reason) => void this.drain(reason),
     };
     this.#router.answer = control(context);
+    this.#gate.change(this.#tokens(this.#settings));
+    this.#enforce(new Policy(this.#settings.access));
     this.#router.control = await this.#channels.openControl();
     for (const name of this.#settings.channels.keys()) await this.#channels.open(name);
     await this.#shared.replace(this.#settings.listen);
@@ -215,6 +226,15 @@ class RunningBroker implements Broker {
     if (settings.peer_credentials !== this.#settings.peer_credentials) {
       throw new IpcError("PROTOCOL", 'Cannot change peer_credentials while running: use "ipc daemon restart"');
     }
+    const policy = new Policy(settings.access), tokens = this.#tokens(settings);
+    // A file that was cut off, or that is gone, looks as if everything were allowed.
+    if (policy.is_empty && !this.#policy.is_empty) {
+      throw new IpcError(
+        "PROTOCOL",
+        "Cannot take back all access rules while running: the configuration has none any more. If that is meant, " +
+          'use "ipc daemon restart"',
+      );
+    }
     const before = this.#settings;
     this.#settings = settings;
     try {
@@ -228,6 +248,8 @@ class RunningBroker implements Broker {
       throw error;
     }
     this.#apply(settings);
+    this.#gate.change(tokens);
+    this.#enforce(policy);
     this.#options.reloaded?.(settings);
     this.#log.info("configuration was read again");
     this.#announce({ event: "reloaded" });
@@ -296,6 +318,24 @@ class RunningBroker implements Broker {
     void serve(connection, door, this.#service);
   }
 
+  #enforce(policy: Policy): void {
+    this.#policy = policy;
+    this.#router.enforce(policy);
+  }
+
+  /** @throws {ConfigError} */
+  #tokens({ access: { token_file } }: Settings): readonly TokenHash[] | undefined {
+    return token_file === undefined ? undefined : this.#options.tokens!(token_file);
+  }
+
+  /** Somebody tried what a rule denies. */
+  #forbid(who: string, channel: string, why: string, count: number): void {
+    this.#refused += count;
+    if (this.#warn("refused what a rule denies", { who, channel, why, refused: this.#refused })) {
+      this.#announce({ event: "refused", reason: why });
+    }
+  }
+
   /** Somebody is turned away. */
   #refuse(properties: Record<string, unknown>): void {
     this.#refused++;
@@ -326,12 +366,13 @@ class RunningBroker implements Broker {
     this.#router.events.announce(channel, ENCODINGS.JSON, new TextEncoder().encode(JSON.stringify(event)));
   }
 
-  /** For what could happen with every connection. */
-  #warn(message: string, properties: Record<string, unknown>): void {
+  /** For what could happen with every connection. @returns Whether it was logged. */
+  #warn(message: string, properties: Record<string, unknown>): boolean {
     const now_ms = performance.now(), last_ms = this.#warned.get(message);
-    if (last_ms !== undefined && now_ms - last_ms < WARN_MS) return;
+    if (last_ms !== undefined && now_ms - last_ms < WARN_MS) return false;
     this.#warned.set(message, now_ms);
     this.#log.warning(message, properties);
+    return true;
   }
 
   #watchDeadlines(): void {

@@ -8,7 +8,8 @@ import { IpcError } from "../protocol/errors.ts";
 import type { Sequence } from "../protocol/scanner.ts";
 import { ID_MAX } from "../protocol/limits.ts";
 import { History } from "./history.ts";
-import type { Identity } from "./identity.ts";
+import type { Permissions } from "./access.ts";
+import type { Admission, Identity } from "./identity.ts";
 
 /** What a channel is run by. */
 export interface ChannelRules {
@@ -53,6 +54,8 @@ export class Client<P> {
   presence = false;
   /** What it asked for; see {@linkcode policy}. */
   overflow: Overflow | undefined;
+  /** The token that let it in. */
+  admission: Admission | undefined;
   events_in = 0;
   events_out = 0;
   bytes_in = 0;
@@ -69,6 +72,8 @@ export class Client<P> {
     readonly connected_ms: number,
     hello: Hello,
     readonly identity: Identity,
+    /** What it may do; another one when the rules change. */
+    public may: Permissions,
   ) {
     this.pid = hello.pid;
     this.echo = hello.echo ?? true;

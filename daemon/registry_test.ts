@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { NO_RULES } from "./access.ts";
 import { ANONYMOUS } from "./identity.ts";
 import type { IpcError } from "../protocol/errors.ts";
 import { Channel, type ChannelRules, Client, Registry } from "./registry.ts";
@@ -12,11 +13,13 @@ const RULES: ChannelRules = {
   request_timeout_ms: 1,
 };
 
+const MAY = NO_RULES.permissions(ANONYMOUS, "c");
+
 function setup(rules: Partial<ChannelRules> = {}) {
   const registry = new Registry<string>(), channel = new Channel<string>("c", "e", true, { ...RULES, ...rules });
   registry.channels.set("c", channel);
   const join = () => {
-    const client = new Client(registry.nextId(), channel, "peer", "test", 0, {}, ANONYMOUS);
+    const client = new Client(registry.nextId(), channel, "peer", "test", 0, {}, ANONYMOUS, MAY);
     registry.add(client);
     return client;
   };

@@ -14,5 +14,10 @@ export function mayBeOpened({ dynamic_channels }: Settings, name: string): boole
 
 /** Settings as JSON can hold them. `null` is "no limit". */
 export function plainSettings(settings: Settings): unknown {
-  return { ...settings, channels: Object.fromEntries(settings.channels) };
+  const { access, channels } = settings;
+  return {
+    ...settings,
+    channels: Object.fromEntries(channels),
+    access: { ...access, channels: Object.fromEntries(access.channels) },
+  };
 }

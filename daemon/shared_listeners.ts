@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { ListenSecrets, ListenSettings, TokenHash } from "../config/settings.ts";
-import { IpcError } from "../protocol/errors.ts";
+import type { ListenSecrets, ListenSettings } from "../config/settings.ts";
 import type { Door } from "./dialects/mod.ts";
 import type { Channel, Registry } from "./registry.ts";
 import type { Peer } from "./router/mod.ts";
+import { TokenGate } from "./tokens.ts";
 import { SharedListener } from "./transport/shared_listener.ts";
 
 /** What the listeners are given. */
@@ -18,8 +18,10 @@ export interface SharedListenersOwner {
   accepted(conn: Deno.Conn, door: Door): void;
   ready(): Promise<void> | undefined;
   failed(listener: string, error: unknown): void;
+  /** Judges tokens where a listener has none of its own. */
+  readonly gate: TokenGate;
   /** Somebody showed no token, or a wrong one. */
-  unauthorized(listener: string): void;
+  unauthorized(listener: string, why: string): void;
 }
 
 interface Wanted {
@@ -36,6 +38,8 @@ interface Open extends Wanted {
 export class SharedListeners {
   readonly #owner: SharedListenersOwner;
   #open: Open[] = [];
+  /** By the listener's name: they outlive a listener that is opened again with another certificate. */
+  readonly #gates = new Map<string, TokenGate>();
   #closed = false;
   /** One change at a time. */
   #changing: Promise<void> = Promise.resolve();
@@ -102,13 +106,21 @@ export class SharedListeners {
   }
 
   #listen({ settings, secrets }: Wanted): Open {
-    const owner = this.#owner, door = new SharedDoor(owner, { settings, secrets });
+    const owner = this.#owner, door = new SharedDoor(owner, this.#gateOf(settings.name), { settings, secrets });
     const listener = new SharedListener({ hostname: settings.hostname, port: settings.port, tls: secrets.tls }, {
       accepted: (conn) => owner.accepted(conn, door),
       ready: () => owner.ready(),
       failed: (error) => owner.failed(settings.name, error),
     });
     return { settings, secrets, door, listener };
+  }
+
+  #gateOf(name: string): TokenGate {
+    let gate = this.#gates.get(name);
+    if (gate === undefined) {
+      this.#gates.set(name, gate = new TokenGate(true, (why) => this.#owner.unauthorized(name, why)));
+    }
+    return gate;
   }
 }
 
@@ -126,22 +138,25 @@ function isSamePlace(open: Open, { settings, secrets }: Wanted): boolean {
 class SharedDoor implements Door {
   readonly public = true;
   readonly #owner: SharedListenersOwner;
+  readonly #gate: TokenGate;
   #settings!: ListenSettings;
-  #tokens: readonly TokenHash[] | undefined;
+  #has_tokens = false;
 
-  constructor(owner: SharedListenersOwner, wanted: Wanted) {
+  constructor(owner: SharedListenersOwner, gate: TokenGate, wanted: Wanted) {
     this.#owner = owner;
+    this.#gate = gate;
     this.change(wanted);
   }
 
-  /** For those who come from now on. */
-  change({ settings, secrets }: Wanted): void {
+  /** For those who come from now on; and whose token is not there any more, is to go. */
+  change({ settings, secrets: { tokens } }: Wanted): void {
     this.#settings = settings;
-    this.#tokens = secrets.tokens;
+    this.#has_tokens = tokens !== undefined;
+    this.#gate.change(tokens);
   }
 
   get guarded(): boolean {
-    return this.#tokens !== undefined;
+    return this.#has_tokens;
   }
 
   get channel(): Channel<Peer> | undefined {
@@ -149,28 +164,7 @@ class SharedDoor implements Door {
     return channel === undefined ? undefined : this.#owner.registry.channel(channel);
   }
 
-  async admit(token: string | undefined): Promise<string | undefined> {
-    const tokens = this.#tokens;
-    if (tokens === undefined) return undefined;
-    const name = token === undefined ? undefined : await nameOf(token, tokens);
-    if (name !== undefined) return name;
-    this.#owner.unauthorized(this.#settings.name);
-    throw new IpcError(
-      "UNAUTHORIZED",
-      token === undefined ? "a token is needed here" : "the token is not accepted here",
-    );
+  admit(token: string | undefined): ReturnType<Door["admit"]> {
+    return (this.#has_tokens ? this.#gate : this.#owner.gate).admit(token);
   }
-}
-
-/** Whose token it is; `undefined` if it is nobody's. Takes as long for a wrong token as for a right one. */
-async function nameOf(token: string, tokens: readonly TokenHash[]): Promise<string | undefined> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
-  let found: string | undefined;
-  for (const { name, sha256 } of tokens) {
-    const expected = Uint8Array.fromHex(sha256);
-    let difference = 0;
-    for (let at = 0; at < digest.length; at++) difference |= digest[at]! ^ expected[at]!;
-    found = difference === 0 ? name : found;
-  }
-  return found;
 }

@@ -3,7 +3,7 @@ import { certificates, sha256 } from "../client/testing.ts";
 import type { ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
 import { encodeFrame, encodeHello, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
 import { LineClient } from "./dialects/testing.ts";
-import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./testing.ts";
+import { controlRequest, RawClient, startTestBroker, type TestBroker, testSettings } from "./testing.ts";
 
 const { EVENT, HELLO, WELCOME } = FRAME_TYPES;
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -174,7 +174,7 @@ Deno.test("[[listen]] with tokens: only who shows one gets in, whatever it speak
   assert.equal((await simple.rest()).length, 0);
   const { refused } = await controlRequest(test.socket_dir, "stats") as { refused: number };
   assert(refused >= 7);
-  assert(test.log.some((line) => line.includes("no token that is accepted")));
+  assert(test.log.some((line) => line.includes("the token is not accepted here")));
   assert(!test.log.some((line) => line.includes("secret")));
 });
 
@@ -227,9 +227,9 @@ Deno.test("[[listen]] and reload: what is new opens, what is gone closes, who is
     secrets,
     () => Promise.resolve(settings!),
   );
-  const base = await controlRequest(test.socket_dir, "config") as Settings;
+  const base = await controlRequest(test.socket_dir, "config") as Settings, { access } = testSettings(test.socket_dir);
   const reload = async (listen: readonly ListenSettings[]) => {
-    settings = { ...base, channel_idle_ms: 60_000, idle_exit_ms: Infinity, channels: new Map(), listen };
+    settings = { ...base, channel_idle_ms: 60_000, idle_exit_ms: Infinity, channels: new Map(), access, listen };
     await test.broker.reload();
   };
   const [stays, goes] = [await portOf(test, "stays"), await portOf(test, "goes")];

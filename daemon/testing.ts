@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { NO_ACCESS } from "../config/keys.ts";
 import type { ChannelSettings, ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
 import {
   decodeError,
@@ -58,6 +59,7 @@ export function testSettings(socket_dir: string, channel: Partial<ChannelSetting
     peer_credentials: false,
     log: { level: "info", format: "text" },
     channels: new Map(),
+    access: { required: false, ...NO_ACCESS },
     listen: [],
   };
 }

@@ -74,7 +74,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     name: "daemon/mod",
-    files: /^daemon\/(mod|lock|log|log_tape|settings_view|channel_sockets|shared_listeners)\.ts$/,
+    files: /^daemon\/(mod|lock|log|log_tape|settings_view|channel_sockets|shared_listeners|tokens)\.ts$/,
     imports: [...INNER, "daemon/transport", "daemon/control", "daemon/dialects"],
     types: ["config"],
     packages: ["node:", "@logtape/"],

@@ -1,9 +1,13 @@
-import { type ControlContext, type Params, textParam } from "./context.ts";
+import type { Client } from "../registry.ts";
+import type { Peer } from "../router/mod.ts";
+import { checkSight, type ControlContext, type Params, textParam } from "./context.ts";
 import { describeChannel, describeClient } from "./describe.ts";
 
 /** `channel {channel}`: everything about one channel. */
-export function channel(context: ControlContext, params: Params) {
-  const channel = context.router.registry.channel(textParam(params, "channel"));
+export function channel(context: ControlContext, params: Params, asker: Client<Peer>) {
+  const name = textParam(params, "channel");
+  checkSight(context, asker, name);
+  const channel = context.router.registry.channel(name);
   return {
     ...describeChannel(context, channel),
     epoch: channel.epoch,

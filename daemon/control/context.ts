@@ -29,7 +29,17 @@ export interface ControlContext {
 export type Params = Readonly<Record<string, unknown>>;
 
 /** One control method. What it returns is the reply, as JSON. */
-export type Method = (context: ControlContext, params: Params) => unknown;
+export type Method = (context: ControlContext, params: Params, asker: Client<Peer>) => unknown;
+
+/** @throws {IpcError} FORBIDDEN if a client may not know who is on a channel. */
+export function checkSight({ router }: ControlContext, asker: Client<Peer>, channel: string): void {
+  if (!router.maySee(asker.identity, channel)) throw router.refusal(asker, "see", channel);
+}
+
+/** @throws {IpcError} FORBIDDEN if a client may not administer the broker. */
+export function checkAdmin({ router }: ControlContext, asker: Client<Peer>): void {
+  if (!asker.may.admin) throw router.refusal(asker, "admin");
+}
 
 /** @throws {IpcError} PROTOCOL if it is missing or no text. */
 export function textParam(params: Params, key: string): string {

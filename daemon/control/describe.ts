@@ -13,6 +13,7 @@ export function describeClient(context: ControlContext, client: Client<Peer>): R
     client: client.id,
     channel: client.channel.name,
     name: client.name,
+    token: client.identity.token ?? null,
     pid: client.pid ?? null,
     dialect: client.dialect,
     listen: client.listen,

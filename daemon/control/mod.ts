@@ -37,7 +37,7 @@ export function control(context: ControlContext): (client: Client<Peer>, frame: 
     let result: unknown;
     try {
       const { method, params } = parse(frame);
-      result = method(context, params);
+      result = method(context, params, client);
     } catch (error) {
       return fail(client, id, error);
     }

@@ -1,7 +1,10 @@
-import type { ControlContext } from "./context.ts";
+import type { Client } from "../registry.ts";
+import type { Peer } from "../router/mod.ts";
+import { checkSight, type ControlContext, type Params } from "./context.ts";
 
 /** `stats`: the broker in numbers. */
-export function stats(context: ControlContext) {
+export function stats(context: ControlContext, _params: Params, asker: Client<Peer>) {
+  checkSight(context, asker, asker.channel.name);
   const { router } = context, { registry } = router;
   let events = 0, bytes = 0, requests = 0, requests_open = 0, queued_bytes = 0, history_bytes = 0;
   for (const channel of registry.channels.values()) {

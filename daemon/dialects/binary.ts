@@ -12,7 +12,7 @@ import type { Connection } from "../transport/connection.ts";
 import { handshake } from "./binary_handshake.ts";
 import type { BinaryPeer } from "./binary_peer.ts";
 import { type Door, endAfter } from "./entrance.ts";
-import { acknowledge, byeFrame, takeFrame, takesRun } from "./frames.ts";
+import { acknowledge, byeFrame, refuseEvents, takeFrame, takesRun } from "./frames.ts";
 import type { Service } from "./service.ts";
 
 /**
@@ -54,6 +54,8 @@ function takeFrames(peer: BinaryPeer): Promise<void> | undefined {
       if (turn !== undefined) return turn;
       if ((scanner.frame_flags & FLAGS.RETAIN) !== 0) takeRetained(peer);
       else takeRun(peer);
+    } else if (type === FRAME_TYPES.EVENT && scanner.frame_target === 0 && refusesRun(peer)) {
+      refuseRun(peer);
     } else {
       const wait = takeFrame(peer, scanner.bytes.subarray(scanner.start, scanner.start + scanner.frame_bytes));
       if (wait !== undefined) return wait;
@@ -73,6 +75,17 @@ function takeRun({ connection: { scanner }, client, router }: BinaryPeer): void 
     acknowledge(client, scanner.acks, router);
     scanner.acks.length = 0;
   }
+}
+
+/** What {@linkcode takeRun} would take, where a rule forbids it. */
+function refuseRun(peer: BinaryPeer): void {
+  const { scanner } = peer.connection, { id } = scanner.frame(), count = scanner.events(0, { low: 0, high: 0 });
+  refuseEvents(peer, count, id, scanner.acks);
+  scanner.acks.length = 0;
+}
+
+function refusesRun({ connection: { scanner }, client, router }: BinaryPeer): boolean {
+  return !client.may.send && !router.draining && (scanner.frame_flags & FLAGS.RETAIN) === 0;
 }
 
 function takeRetained({ connection: { scanner }, client, router }: BinaryPeer): void {

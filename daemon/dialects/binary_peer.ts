@@ -17,7 +17,7 @@ export class BinaryPeer extends ConnectionPeer {
     this.outbox.pushFrames(bytes, start, end);
   }
 
-  close(error: IpcError): void {
-    this.connection.dismiss(byeFrame(error));
+  close(error: IpcError, at_once: boolean): void {
+    this.connection.dismiss(byeFrame(error), at_once);
   }
 }

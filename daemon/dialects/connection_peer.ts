@@ -15,6 +15,8 @@ export abstract class ConnectionPeer implements Peer, ConnectionOwner {
   client!: Client<Peer>;
   /** Whether something was thrown away that the client was not told about. */
   discarded = false;
+  /** The last read that held an event of which the client was told that it is forbidden. */
+  refused_in = -1;
   protected readonly outbox: Connection["outbox"];
 
   constructor(readonly connection: Connection, readonly router: Router) {
@@ -23,7 +25,7 @@ export abstract class ConnectionPeer implements Peer, ConnectionOwner {
 
   abstract pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void;
   abstract pushFrames(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): void;
-  abstract close(error: IpcError): void;
+  abstract close(error: IpcError, at_once: boolean): void;
 
   get queued_bytes(): number {
     return this.outbox.queued_bytes;

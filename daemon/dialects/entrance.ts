@@ -6,6 +6,7 @@
 import { encodeWelcome, type Hello } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../../protocol/frame.ts";
+import type { Admission, Identity } from "../identity.ts";
 import type { Channel } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
 import type { Connection } from "../transport/connection.ts";
@@ -21,17 +22,17 @@ export interface Door {
   /** Whether whoever comes has to show a token. */
   readonly guarded: boolean;
   /**
-   * @returns The name of the token, if one was shown that is known here.
-   * @throws {IpcError} UNAUTHORIZED if a token is needed and this is none of those that are accepted.
+   * @returns `undefined` for somebody without a token, and where none is looked at.
+   * @throws {IpcError} UNAUTHORIZED for a token that is not accepted, or none where one is needed.
    */
-  admit(token: string | undefined): string | undefined | Promise<string | undefined>;
+  admit(token: string | undefined): Admission | undefined | Promise<Admission | undefined>;
 }
 
 /**
  * Makes a connection a client without a word. It has no roles yet.
  *
  * @returns False if the connection ended meanwhile.
- * @throws {IpcError} UNAUTHORIZED; CHANNEL_NAME if it names no channel where it has to, or another one than the door's;
+ * @throws {IpcError} UNAUTHORIZED; FORBIDDEN; CHANNEL_NAME if it names no channel where it has to, or another one than the door's;
  *   and whatever the router says.
  */
 export async function join(
@@ -42,12 +43,14 @@ export async function join(
   service: Service,
 ): Promise<boolean> {
   const { connection } = peer;
-  const token = await door.admit(hello.token);
-  const channel = await channelFor(door, hello.channel, service);
+  const admission = await door.admit(hello.token);
+  const identity = { token: admission?.token, name: hello.name ?? "", credentials: connection.credentials };
+  const channel = await channelFor(door, hello.channel, identity, service);
   if (!connection.open) return false;
+  if (admission?.revoked()) throw new IpcError("UNAUTHORIZED", "the token is not accepted here any more");
   connection.outbox.limit_bytes = channel.rules.queue_bytes;
-  const identity = { token, name: hello.name ?? "", credentials: connection.credentials };
   peer.client = service.router.join(channel, peer, dialect, hello, identity);
+  peer.client.admission = admission;
   connection.owner = peer;
   connection.scanner.message_bytes_max = channel.rules.max_message_bytes;
   service.welcomed(connection, peer.client);
@@ -57,10 +60,14 @@ export async function join(
 function channelFor(
   { channel }: Door,
   name: string | undefined,
+  identity: Identity,
   service: Service,
 ): Channel<Peer> | Promise<Channel<Peer>> {
   if (channel === undefined) {
-    if (name !== undefined) return service.open(name);
+    if (name !== undefined) {
+      service.router.checkOpening(identity, name);
+      return service.open(name);
+    }
     throw new IpcError("CHANNEL_NAME", "this listener serves many channels, and the client has named none");
   }
   if (name !== undefined && name !== channel.name) {

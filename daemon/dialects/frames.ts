@@ -85,9 +85,9 @@ export function takeFrame(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>):
     if (!turnAway(client, decodeFrame(frame))) peer.discarded = true;
   } else if (peer.discarded && type === FRAME_TYPES.PING) {
     // A sender that asks whether all has arrived must not be told yes.
-  } else if (type === FRAME_TYPES.EVENT && client.channel === router.control) {
-    const error = new IpcError("FORBIDDEN", `events on "${client.channel.name}" are the broker's own`);
-    refuse(client, u32(frame, OFFSET.id), error);
+  } else if (type === FRAME_TYPES.EVENT && !client.may.send) {
+    const id = u32(frame, OFFSET.id), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
+    refuseEvents(peer, 1, id, wants_ack ? [id] : []);
   } else {
     const room = type === FRAME_TYPES.REPLY ? router.requests.room(client, frame) : undefined;
     if (room !== undefined) return room;
@@ -100,7 +100,30 @@ export function takeFrame(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>):
 
 /** Whether the client's events for all listeners are to be published, rather than given to {@linkcode takeFrame}. */
 export function takesRun({ client, router }: ConnectionPeer): boolean {
-  return !router.draining && client.channel !== router.control;
+  return !router.draining && client.may.send;
+}
+
+/**
+ * Says that events are forbidden. Each that wants an ACK is answered; of the others only the first of each read, so that a
+ * flood of them is no flood of answers.
+ *
+ * @param count How many they are.
+ * @param id Correlation id of the first.
+ * @param acks Those of all that want an ACK.
+ */
+export function refuseEvents(peer: ConnectionPeer, count: number, id: number, acks: readonly number[]): void {
+  const { client, connection, router } = peer, error = router.refusal(client, "send", client.channel.name, count);
+  const is_told = acks.length === count || peer.refused_in === connection.reads, ids = is_told ? acks : [id, ...acks];
+  if (!is_told) peer.refused_in = connection.reads;
+  if (ids.length === 0) return;
+  const frame = errorFrame(0, error),
+    bytes = new Uint8Array(ids.length * frame.length),
+    view = new DataView(bytes.buffer);
+  for (let at = 0; at < ids.length; at++) {
+    bytes.set(frame, at * frame.length);
+    view.setUint32(at * frame.length + OFFSET.id, ids[at]!, true);
+  }
+  client.peer.pushFrames(bytes);
 }
 
 /**

@@ -19,6 +19,7 @@ import { JSON_LINES } from "./json_lines_out.ts";
 import type { Service } from "./service.ts";
 import { serveSimpleIpc } from "./simple_ipc.ts";
 import { joinText, serveText } from "./text.ts";
+import { TextLanguage } from "./text_out.ts";
 import type { TranslatingPeer } from "./translating_peer.ts";
 
 export type { Door } from "./entrance.ts";
@@ -83,7 +84,8 @@ async function serveSilent(connection: Connection, door: Door, service: Service)
       return;
     }
   } catch (error) {
-    return endAfter(error, connection, listener, service, listener?.language.farewell ?? byeFrame);
+    // Whoever said nothing for so long reads text, if anything.
+    return endAfter(error, connection, listener, service, (listener?.language ?? new TextLanguage()).farewell);
   }
   const first = connection.scanner.bytes[connection.scanner.start]!, dialect = DIALECTS.get(first);
   if (first === BRACE) return void serveBrace(connection, door, service, listener);

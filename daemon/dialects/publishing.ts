@@ -11,7 +11,8 @@ import { acknowledge, takesRun } from "./frames.ts";
  * Publishes one EVENT for all listeners when it is its turn.
  *
  * @param frame Memory that nobody writes to any more.
- * @returns False if the broker takes none any more, or the client has left.
+ * @returns False if the broker takes none any more, a rule denies it, or the client has left. The first two are for
+ *   {@linkcode takeFrame} to answer.
  */
 export async function publish(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>): Promise<boolean> {
   const { client, connection, router } = peer;

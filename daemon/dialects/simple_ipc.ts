@@ -82,7 +82,8 @@ async function send(peer: TranslatingPeer, { encoding, bytes }: EncodedPayload):
     await peer.answered();
   } else {
     const accepted = await publish(peer, encodeFrame({ type: FRAME_TYPES.EVENT, flags: encoding, payload: bytes }));
-    if (!accepted && connection.open) throw new IpcError("SHUTDOWN", "the broker is going away");
+    if (accepted || !connection.open) return;
+    throw client.may.send ? new IpcError("SHUTDOWN", "the broker is going away") : router.refusal(client, "send");
   }
 }
 

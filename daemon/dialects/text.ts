@@ -17,6 +17,7 @@ import type { Connection } from "../transport/connection.ts";
 import { type Door, endAfter, join } from "./entrance.ts";
 import { isUtf8 } from "./json_scan.ts";
 import { LineReader } from "./line_reader.ts";
+import { refuse, takeFrame } from "./frames.ts";
 import { loadConversion } from "./payloads.ts";
 import { publish } from "./publishing.ts";
 import type { Service } from "./service.ts";
@@ -53,8 +54,9 @@ export async function joinText(
   if (!await join(peer, "text", door, { echo: false }, service)) return undefined;
   const { client, router } = peer, { channel } = client;
   // Who asks the broker something is not to find its own arrival before the reply.
-  const listen = silent || channel !== router.control;
+  const wanted = silent || channel !== router.control, listen = wanted && client.may.listen;
   router.roles(client, { listen }, true, silent ? undefined : channel.seq);
+  if (silent && !listen) refuse(client, 0, router.refusal(client, "listen"));
   return peer;
 }
 
@@ -148,8 +150,8 @@ class TextReader {
     const { channel } = client, is_request = channel.handlers.length > 0 || channel === router.control;
     if (!is_request) {
       const frame = encodeFrame({ type: FRAME_TYPES.EVENT, flags: encoding, payload: bytes });
-      // What is not accepted stays untaken, and the client is told when the broker goes.
-      if (!await publish(this.#peer, frame)) await this.#connection.closed;
+      // While the broker is going away this waits for the end: what is not accepted stays untaken.
+      if (!await publish(this.#peer, frame) && this.#connection.open) await takeFrame(this.#peer, frame);
       return;
     }
     if (router.draining) return await this.#connection.closed;

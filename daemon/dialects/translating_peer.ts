@@ -62,8 +62,8 @@ export class TranslatingPeer extends ConnectionPeer {
     }
   }
 
-  close(error: IpcError): void {
-    this.connection.dismiss(this.language.farewell(error));
+  close(error: IpcError, at_once: boolean): void {
+    this.connection.dismiss(this.language.farewell(error), at_once);
     this.#settle();
   }
 

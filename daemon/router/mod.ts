@@ -6,12 +6,14 @@
  */
 import type { Hello, Roles } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
+import { OFFSET } from "../../protocol/frame.ts";
+import { type AccessAction, forbidden, NO_RULES, type Permissions, type Policy } from "../access.ts";
 import type { Identity } from "../identity.ts";
 import { Channel, type ChannelRules, Client, Registry } from "../registry.ts";
 import { Events } from "./events.ts";
 import type { Peer } from "./peer.ts";
 import { introduce, tellWatchers } from "./presence.ts";
-import { Requests } from "./requests.ts";
+import { replyFrame, Requests } from "./requests.ts";
 import { Slow } from "./slow.ts";
 
 export type { Peer } from "./peer.ts";
@@ -20,6 +22,8 @@ export type { Peer } from "./peer.ts";
 export interface Observer {
   joined(client: Client<Peer>): void;
   left(client: Client<Peer>, reason: IpcError | undefined): void;
+  /** Somebody wanted what a rule denies. */
+  refused(identity: Identity, channel: string, error: IpcError, count: number): void;
   /** There is a deadline to be kept: call `requests.tick` until there is none. */
   deadlines(): void;
 }
@@ -37,6 +41,7 @@ export class Router {
   /** The channel where the broker itself is the handler. */
   control: Channel<Peer> | undefined;
 
+  #policy: Policy = NO_RULES;
   readonly #observer: Observer;
 
   /**
@@ -54,15 +59,17 @@ export class Router {
    * Takes a new client into a channel. It gets no events before {@linkcode roles} says that it listens.
    *
    * @throws {IpcError} SHUTDOWN if the broker is going away, CHANNEL_NOT_FOUND if the channel was closed while the client
-   *   was on its way, FORBIDDEN for a role that it cannot have.
+   *   was on its way, FORBIDDEN for a role that it cannot have, or if it may do nothing at all there.
    */
   join(channel: Channel<Peer>, peer: Peer, dialect: string, hello: Hello, identity: Identity): Client<Peer> {
     if (this.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
     if (this.registry.channels.get(channel.name) !== channel) {
       throw new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`);
     }
-    this.#checkRoles(channel, hello);
-    const client = new Client(this.registry.nextId(), channel, peer, dialect, this.now(), hello, identity);
+    const may = this.#policy.permissions(identity, channel.name);
+    this.#checkRoles(channel.name, identity, may, hello);
+    if (!may.see) this.checkOpening(identity, channel.name);
+    const client = new Client(this.registry.nextId(), channel, peer, dialect, this.now(), hello, identity, may);
     this.registry.add(client);
     return client;
   }
@@ -71,11 +78,11 @@ export class Router {
    * Gives a client roles: the first ones behind its HELLO, or changed ones.
    *
    * @param resume Sequence number of the last event that it saw, if it comes back.
-   * @throws {IpcError} FORBIDDEN for the role of a handler on the control channel.
+   * @throws {IpcError} FORBIDDEN for a role that it cannot have.
    */
   roles(client: Client<Peer>, roles: Roles, first: boolean, resume?: number): void {
     const channel = client.channel;
-    this.#checkRoles(channel, roles);
+    this.#checkRoles(channel.name, client.identity, client.may, roles);
     const listens = roles.listen === true && !client.listen, watches = roles.presence === true && !client.presence;
     this.registry.setRoles(client, roles);
     tellWatchers(client, first ? "join" : "roles");
@@ -89,8 +96,9 @@ export class Router {
    * Takes a client out of everything, at once.
    *
    * @param error Why, if it is not by its own wish; it is told and closed.
+   * @param at_once See {@linkcode Peer.close}.
    */
-  leave(client: Client<Peer>, error?: IpcError): void {
+  leave(client: Client<Peer>, error?: IpcError, at_once = false): void {
     if (this.registry.clients.get(client.id) !== client) return;
     this.registry.remove(client);
     this.slow.forget(client);
@@ -98,7 +106,7 @@ export class Router {
     this.events.abandon(client);
     client.channel.idle_since_ms = this.now();
     tellWatchers(client, "leave", error?.reason);
-    if (error !== undefined) client.peer.close(error);
+    if (error !== undefined) client.peer.close(error, at_once);
     this.#observer.left(client, error);
   }
 
@@ -111,7 +119,10 @@ export class Router {
   /** Takes a REQUEST; see `requests.ts`. */
   request(client: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
     if (client.channel === this.control && this.answer !== undefined) this.answer(client, frame);
-    else this.requests.request(client, frame);
+    else if (!client.may.request) {
+      const id = new DataView(frame.buffer, frame.byteOffset).getUint32(OFFSET.id, true);
+      client.peer.pushFrames(replyFrame(id, this.refusal(client, "request")));
+    } else this.requests.request(client, frame);
   }
 
   /** Opens a channel. Its socket is somebody else's business. */
@@ -123,10 +134,66 @@ export class Router {
     return channel;
   }
 
-  #checkRoles(channel: Channel<Peer>, roles: Roles): void {
-    if (roles.handle && channel === this.control) {
-      throw new IpcError("FORBIDDEN", `on channel "${channel.name}" the broker itself is the handler`);
+  /**
+   * What to tell a client that may not do something. It is counted.
+   *
+   * @param on The channel, if it is not the client's own.
+   * @param count How often the client has tried.
+   */
+  refusal({ identity, channel }: Client<Peer>, action: AccessAction, on = channel.name, count = 1): IpcError {
+    return this.#refusal(action, on, identity, count);
+  }
+
+  /** @throws {IpcError} FORBIDDEN if somebody may do nothing on a channel for which it would have to be open. */
+  checkOpening(identity: Identity, channel: string): void {
+    if (!this.#policy.mayOpen(identity, channel)) throw this.#refusal("open", channel, identity);
+  }
+
+  /** Whether somebody may know who is on a channel. */
+  maySee(identity: Identity, channel: string): boolean {
+    return this.#policy.permissions(identity, channel).see;
+  }
+
+  /**
+   * Puts other rules in force. Whoever is what it may not be any more is closed at once, with all that waits for it.
+   */
+  enforce(policy: Policy): void {
+    this.#policy = policy;
+    const leaving: [Client<Peer>, IpcError][] = [];
+    for (const client of this.registry.clients.values()) {
+      const { identity, channel: { name } } = client, may = policy.permissions(identity, name);
+      const lost = lostBy(client, may);
+      client.may = may;
+      if (client.admission?.revoked()) {
+        leaving.push([
+          client,
+          new IpcError("UNAUTHORIZED", `token "${client.admission.token}" is not accepted any more`),
+        ]);
+      } else if (lost !== undefined) leaving.push([client, forbidden(lost, name, identity)]);
     }
+    // All of them first: that one leaves must not be told to another one.
+    for (const [client] of leaving) this.registry.setRoles(client, { listen: false, handle: false, presence: false });
+    for (const [client, error] of leaving) this.leave(client, error, true);
+    for (const client of this.registry.clients.values()) if (!client.may.send) this.events.abandon(client);
+  }
+
+  #refusal(action: AccessAction | "open", channel: string, identity: Identity, count = 1): IpcError {
+    const error = forbidden(action, channel, identity);
+    // What is the broker's own is no matter of rules.
+    if (channel === this.control?.name && (action === "send" || action === "handle")) return error;
+    this.#observer.refused(identity, channel, error, count);
+    return error;
+  }
+
+  #checkRoles(channel: string, identity: Identity, may: Permissions, roles: Roles): void {
+    const action = roles.listen && !may.listen
+      ? "listen"
+      : roles.handle && !may.handle
+      ? "handle"
+      : roles.presence && !may.see
+      ? "see"
+      : undefined;
+    if (action !== undefined) throw this.#refusal(action, channel, identity);
   }
 
   /** Closes a channel and everybody on it. */
@@ -134,4 +201,15 @@ export class Router {
     for (const client of [...channel.clients]) this.leave(client, error);
     this.registry.channels.delete(channel.name);
   }
+}
+
+/** What a client does, or what waits for it, that it may not any more. */
+function lostBy(client: Client<Peer>, may: Permissions): AccessAction | "open" | undefined {
+  const { may: before, peer, requests, serving } = client;
+  // Events that were for it alone come without the role.
+  if (!may.listen && before.listen && (client.listen || peer.queued_bytes > 0)) return "listen";
+  if (!may.handle && before.handle && (client.handle || serving.size > 0)) return "handle";
+  if (!may.see && before.see && client.presence) return "see";
+  if (!may.request && before.request && requests.size > 0) return "request";
+  return may.send || may.listen || may.request || may.handle || may.see ? undefined : "open";
 }

@@ -5,11 +5,10 @@ import { TestClient, TestRouter } from "./testing.ts";
 const refused = (reason: string) => (error: IpcError) => error instanceof IpcError && error.reason === reason;
 
 Deno.test("Router.join() refuses the handler's role on the control channel, and keeps nothing of the client", () => {
-  const test = new TestRouter();
-  test.router.control = test.channel;
-  assert.throws(() => test.join({ handle: true }), refused("FORBIDDEN"));
-  assert.deepEqual([test.router.registry.clients.size, test.channel.clients.size], [0, 0]);
-  const client = test.join({ listen: true });
+  const test = new TestRouter(), control = test.router.control = test.router.open("ipcd", false, test.channel.rules);
+  assert.throws(() => new TestClient(test.router, control, { handle: true }), refused("FORBIDDEN"));
+  assert.deepEqual([test.router.registry.clients.size, control.clients.size, test.refused.length], [0, 0, 0]);
+  const client = new TestClient(test.router, control, { listen: true });
   assert.throws(() => test.router.roles(client.client, { handle: true, presence: true }, false), refused("FORBIDDEN"));
   assert.deepEqual([client.client.handle, client.client.presence, client.client.listen], [false, false, true]);
 });

@@ -19,6 +19,10 @@ export interface Peer {
   pushFrames(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): void;
   /** Makes room by dropping the oldest events, and tells the client which. Returns how many. */
   dropOldest(bytes: number): number;
-  /** Says why, then closes. */
-  close(error: IpcError): void;
+  /**
+   * Says why, then closes. What waits is forgotten.
+   *
+   * @param at_once Not even what is being written may still leave, though nothing can be said then.
+   */
+  close(error: IpcError, at_once: boolean): void;
 }

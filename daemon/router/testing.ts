@@ -76,7 +76,7 @@ export class TestClient implements Peer {
     return this.outbox.dropOldest(bytes);
   }
 
-  close(error: IpcError): void {
+  close(error: IpcError, _at_once: boolean): void {
     this.#closed = error;
     this.outbox.close();
   }
@@ -203,6 +203,8 @@ export class TestRouter {
   readonly router: Router;
   readonly channel: Channel<Peer>;
   readonly left: string[] = [];
+  /** What was refused because of a rule. */
+  readonly refused: string[] = [];
   /** How often the router asked to have deadlines kept. */
   deadlines = 0;
 
@@ -211,6 +213,7 @@ export class TestRouter {
       joined() {},
       left: (client, error) => this.left.push(`${client.id} ${error?.reason ?? "by itself"}`),
       deadlines: () => this.deadlines++,
+      refused: (_identity, _channel, { message }) => this.refused.push(message),
     }, () => this.now_ms);
     this.channel = this.router.open("c", true, {
       max_message_bytes: 1 << 24,

@@ -162,9 +162,14 @@ export class Connection implements OutboxOwner {
     this.outbox.drained().then(() => this.close());
   }
 
-  /** Forgets what is queued, says one thing more, and closes. */
-  dismiss(frame: Uint8Array<ArrayBuffer>): void {
+  /**
+   * Forgets what is queued, says one thing more, and closes.
+   *
+   * @param at_once Closes without a word if a write is in flight: the rest of what it holds would still leave.
+   */
+  dismiss(frame: Uint8Array<ArrayBuffer>, at_once = false): void {
     if (this.#ending || !this.#open) return;
+    if (at_once && this.outbox.in_flight) return this.close();
     this.outbox.clear();
     this.outbox.pushFrames(frame);
     this.finish();

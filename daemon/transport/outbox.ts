@@ -86,7 +86,7 @@ export class Outbox {
   #piece: Uint8Array<ArrayBuffer> | undefined;
   #done = 0;
   /** Shared memory that is being written. */
-  #in_flight: Uint8Array<ArrayBuffer> | undefined;
+  #lent: Uint8Array<ArrayBuffer> | undefined;
   /** By how much frames that nobody can refuse have gone over the limit since the queue was last below it. */
   #over_bytes = 0;
   #writing = false;
@@ -103,6 +103,11 @@ export class Outbox {
   /** Whether so many bytes more may be queued. Into an empty outbox anything may. */
   fits(bytes: number): boolean {
     return this.queued_bytes === 0 || this.queued_bytes + bytes <= this.limit_bytes;
+  }
+
+  /** Whether something was given to the kernel that it has not taken whole. */
+  get in_flight(): boolean {
+    return this.#piece !== undefined && this.#done < this.#piece.length;
   }
 
   /** Queues a run of events that stays where it is in memory. */
@@ -288,8 +293,8 @@ export class Outbox {
     // What a write that was cut off held is left to the garbage collector: it may still be read from.
     if (this.#closed) return;
     if (this.#piece === undefined || this.#done === this.#piece.length) {
-      if (this.#in_flight !== undefined) buffers.release(this.#in_flight);
-      this.#in_flight = undefined;
+      if (this.#lent !== undefined) buffers.release(this.#lent);
+      this.#lent = undefined;
       this.#piece = this.#next();
       this.#done = 0;
     }
@@ -316,7 +321,7 @@ export class Outbox {
     const length = entry.end - entry.start;
     if (length < SMALL_BYTES && this.#head + 1 < entries.length) return this.#gathered();
     this.#shift();
-    if (entry.count > 0) this.#in_flight = entry.bytes;
+    if (entry.count > 0) this.#lent = entry.bytes;
     return length === entry.bytes.length ? entry.bytes : entry.bytes.subarray(entry.start, entry.end);
   }
 
