@@ -17,17 +17,22 @@ import type { Io } from "./io.ts";
 /** Runs until it is told to stop, by a signal or through the control channel. @returns 0. */
 export async function runBroker(options: DaemonOptions, io: Io): Promise<number> {
   const state_dir = stateDirectory(io.env);
+  // Of the configuration that holds, and of the one that was read last, which may have been refused.
+  let read_before: readonly string[] = [], read_last = read_before;
   const load = async () => {
-    const { settings } = await loadSettings({
+    const { settings, files } = await loadSettings({
       cwd: io.cwd(),
       env: io.env,
+      read_before,
       ...(options.config === undefined ? {} : { config_file: options.config }),
       ...(options.idle_exit_default === undefined ? {} : { defaults: { idle_exit: options.idle_exit_default } }),
     });
     checkGroups(settings, state_dir);
+    read_last = files;
     return settings;
   };
   const settings = await load(), { version } = await buildInfo();
+  read_before = read_last;
   const [{ startBroker }, { openLog }] = await Promise.all([
     import("../daemon/mod.ts"),
     import("../daemon/log_tape.ts"),
@@ -40,6 +45,7 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     log,
     reload: load,
     reloaded: ({ log: { level, format } }) => {
+      read_before = read_last;
       log.setLevel(level);
       if (format !== settings.log.format) log.warning("a changed log.format needs a restart", { format });
     },

@@ -103,7 +103,7 @@ function report(error: unknown, stderr: Output): number {
   if (error instanceof BrokenPipe) return EXIT.BROKEN_PIPE;
   if (error instanceof WriteError) {
     notice(stderr, error.message);
-    return EXIT.NEGATIVE;
+    return EXIT.OUTPUT;
   }
   notice(stderr, describeError(error));
   return exitCodeOf(error);

@@ -20,6 +20,8 @@ export const EXIT = {
   UNAVAILABLE: 69,
   /** A bug in ipc. */
   BUG: 70,
+  /** What was to be printed cannot be: the disk is full, say. */
+  OUTPUT: 74,
   /** Overloaded; the same may work later. */
   OVERLOADED: 75,
   /** The other side speaks another protocol or version. */

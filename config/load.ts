@@ -37,6 +37,11 @@ export interface LoadOptions extends Places {
   overrides?: RawValues;
   /** What the caller has in the place of the built-in defaults; everything wins over it. */
   defaults?: RawValues;
+  /**
+   * Files that were read before, on a reload. One that is not found any more, because it was removed or its directory is
+   * closed to us, is an error: what it said (who may do what, say) would be gone without a word.
+   */
+  read_before?: readonly string[];
   /** `Deno.build.os`, unless somebody asks what it would be elsewhere. */
   os?: string;
 }
@@ -75,6 +80,12 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   const { env, os = Deno.build.os } = options;
   const problems: Problem[] = [];
   const files = findFiles(options);
+  for (const path of options.read_before ?? []) {
+    if (files.some((file) => file.path === path)) continue;
+    const message =
+      "was read before, and cannot be found any more. Put it back, or restart the broker to go without it";
+    problems.push({ where: path, message });
+  }
   const channels = new Map<string, Partial<ChannelValues>>();
   const sources = new Map<string, string>(KEYS.map((key) => [key, "default"]));
 

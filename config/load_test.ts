@@ -275,3 +275,23 @@ Deno.test("loadSettings() reads the file again on each call", async () => {
   place.write("c.toml", "queue = 16384");
   assertIs((await loadSettings(options)).settings.defaults.queue_bytes, 16_384);
 });
+
+Deno.test("loadSettings() refuses to go on without a file that was read before", async () => {
+  using place = machine();
+  const project = place.write(PROJECT, 'queue = "1MiB"'), user = place.write(USER, 'history = "2MiB"');
+  const { files } = await place.load();
+  assertJson(files, [project, user]);
+  assertJson((await place.load({}, { read_before: files })).files, files);
+  Deno.removeSync(user);
+  assertIs((await place.load()).settings.defaults.history_bytes, 1_048_576);
+  assertHolds(
+    await place.refused({}, { read_before: files }),
+    `${user}: was read before, and cannot be found any more`,
+  );
+  place.write(USER, "");
+  assertJson((await place.load({}, { read_before: files })).files, files);
+  // Its directory, as a file.
+  Deno.removeSync(`${place.home}/.config/ipc`, { recursive: true });
+  place.write("home/.config/ipc", "");
+  assertHolds(await place.refused({}, { read_before: files }), user);
+});

@@ -2,7 +2,8 @@
  * Logs to standard error through LogTape, as text or as JSON lines.
  *
  * The broker must never wait for whoever reads its log, nor hold what nobody reads: lines wait in a queue of at most
- * 1 MiB, and what does not fit is counted and reported as soon as there is room.
+ * 1 MiB, and what does not fit, or could not be written (a disk that is full), is counted and reported as soon as there is
+ * room.
  *
  * @module
  */
@@ -17,6 +18,7 @@ import {
 import type { Log } from "./log.ts";
 
 const QUEUE_BYTES_MAX = 1024 * 1024;
+const LF = 0x0a;
 
 /** Where the lines go; `Deno.stderr` in a real broker. */
 export interface LogSink {
@@ -120,6 +122,8 @@ class LineQueue {
   #lines: string[] = [];
   #bytes = 0;
   #lost = 0;
+  /** Whether the last line was cut off. */
+  #torn = false;
   #writing: Promise<void> | undefined;
 
   constructor(sink: LogSink, notice: (lost: number) => string) {
@@ -145,19 +149,27 @@ class LineQueue {
   }
 
   async #write(): Promise<void> {
-    try {
-      while (this.#lines.length > 0 || this.#lost > 0) {
-        const lost = this.#lost > 0 ? this.#notice(this.#lost) : "";
-        const bytes = new TextEncoder().encode(this.#lines.join("") + lost);
-        this.#lines = [];
-        this.#lost = 0;
-        for (let at = 0; at < bytes.length;) at += await this.#sink.write(bytes.subarray(at));
-        this.#bytes = this.#lines.reduce((sum, line) => sum + line.length, 0);
-      }
-    } catch {
-      // Nobody reads the log any more. The broker goes on without it.
+    while (this.#lines.length > 0 || this.#lost > 0) {
+      const lines = this.#lines, lost = this.#lost;
+      // What was cut off there is not what the next line goes on with.
+      const text = (this.#torn ? "\n" : "") + lines.join("") + (lost > 0 ? this.#notice(lost) : "");
+      const bytes = new TextEncoder().encode(text);
       this.#lines = [];
-      this.#bytes = 0;
+      this.#lost = 0;
+      let at = 0;
+      try {
+        while (at < bytes.length) at += await this.#sink.write(bytes.subarray(at));
+        this.#torn = false;
+      } catch {
+        // The broker goes on without its log, and tries again with the next line.
+        const whole = bytes.subarray(this.#torn ? 1 : 0, at).reduce((count, byte) => count + (byte === LF ? 1 : 0), 0);
+        if (at > 0) this.#torn = bytes[at - 1] !== LF;
+        this.#lost += lost + Math.max(0, lines.length - whole) + this.#lines.length;
+        this.#lines = [];
+        this.#bytes = 0;
+        break;
+      }
+      this.#bytes = this.#lines.reduce((sum, line) => sum + line.length, 0);
     }
     this.#writing = undefined;
   }

@@ -6,10 +6,14 @@ class TestSink implements LogSink {
   text = "";
   blocked: PromiseWithResolvers<void> | undefined;
   broken = false;
+  /** How many bytes it still takes, as a disk does. */
+  room = Infinity;
 
   async write(bytes: Uint8Array): Promise<number> {
     if (this.broken) throw new Deno.errors.BrokenPipe("nobody reads");
-    const took = bytes.subarray(0, 1_000_000);
+    if (this.room === 0) throw new Error("No space left on device");
+    const took = bytes.subarray(0, Math.min(1_000_000, this.room));
+    this.room -= took.length;
     await this.blocked?.promise;
     this.text += new TextDecoder().decode(took);
     return took.length;
@@ -117,5 +121,21 @@ Deno.test("openLog() goes on when its sink throws, and writes again when it work
   sink.broken = false;
   log.info("seen");
   await log.close();
-  assert.match(sink.text, /info +seen\n$/);
+  assert.match(sink.text, /info +seen\n.* warning +log lines were lost lines=10\n$/);
+});
+
+Deno.test("openLog() counts what a full disk did not take, and begins a new line behind one that was cut off", async () => {
+  const sink = new TestSink(), log = await openLog({ level: "info", format: "text" }, sink);
+  sink.room = 90;
+  for (let n = 1; n <= 3; n++) log.info("x".repeat(20), { n });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  sink.room = Infinity;
+  log.info("seen");
+  await log.close();
+  const [first, cut, seen, lost, ...more] = sink.lines;
+  assert.match(first!, /info +x{20} n=1$/);
+  assert(cut!.length < first!.length && sink.text.slice(0, 90).endsWith(cut!));
+  assert.match(seen!, /info +seen$/);
+  assert.match(lost!, /warning +log lines were lost lines=2$/);
+  assert.deepEqual(more, []);
 });
