@@ -59,9 +59,14 @@ async function patiently<T>(step: () => Promise<T>, signal: AbortSignal): Promis
     } catch (error) {
       if (!(error instanceof IpcError)) throw error;
       if (error instanceof SpokeLate && ++late < LATE_MAX) continue;
-      if (error.reason !== "OVERLOADED") throw error;
+      // Over a quota it stays so until this program, or one with the same token, lets go of something.
+      if (error.reason !== "OVERLOADED" || isOverQuota(error)) throw error;
       await pause(OVERLOADED_PAUSE_MS * (1 + Math.random()), signal);
       signal.throwIfAborted();
     }
   }
+}
+
+function isOverQuota({ data }: IpcError): boolean {
+  return typeof data === "object" && data !== null && Object.hasOwn(data, "quota");
 }

@@ -8,7 +8,7 @@ import { parse, TomlError } from "smol-toml";
 import { checkChannelName, CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { readAccess } from "./access.ts";
 import { ConfigError, isTable, type Problem, show } from "./errors.ts";
-import { CHANNEL_KEYS, type ChannelKey, type Entry, type Key, KEYS } from "./keys.ts";
+import { CHANNEL_KEYS, type ChannelKey, type Entry, type Key, KEYS, QUOTA_KEYS, type QuotaKey } from "./keys.ts";
 import { readListen } from "./listen.ts";
 import type { AccessDocument, ListenSettings } from "./settings.ts";
 import { closest } from "./suggest.ts";
@@ -18,6 +18,8 @@ export interface Document {
   entries: Entry[];
   /** Channels that have a table, be it empty. */
   channels: string[];
+  /** Tokens that have a table, be it empty. */
+  tokens: string[];
   /** Its `[[listen]]` tables, if it has any. */
   listen?: ListenSettings[];
   /** Its access rules and tokens, if it has any. */
@@ -27,7 +29,7 @@ export interface Document {
 
 const LOG_KEYS = KEYS.filter((key) => key.startsWith("log."));
 const PLAIN_KEYS = KEYS.filter((key) => !key.includes("."));
-const TABLES = ["access", "log", "channels", "listen"];
+const TABLES = ["access", "log", "quota", "channels", "listen"];
 
 /**
  * Reads a TOML document.
@@ -36,11 +38,12 @@ const TABLES = ["access", "log", "channels", "listen"];
  * @param where The file's path, for messages.
  */
 export function readDocument(text: string, where: string): Document {
-  const document: Document = { entries: [], channels: [], problems: [] };
+  const document: Document = { entries: [], channels: [], tokens: [], problems: [] };
   const root = parseToml(text, where), channel_access = new Map<string, unknown>();
   let access: Record<string, unknown> | undefined;
   for (const [name, raw] of Object.entries(root)) {
     if (name === "log") readLog(raw, where, document);
+    else if (name === "quota") readQuota(raw, where, document);
     else if (name === "channels") readChannels(raw, where, document, channel_access);
     else if (name === "access") access = takeRequired(raw, where, document);
     else if (name === "listen") {
@@ -82,6 +85,52 @@ function readLog(raw: unknown, where: string, { entries, problems }: Document): 
     const key = `log.${name}`;
     if (includes(LOG_KEYS, key)) entries.push({ key, raw: value, where });
     else problems.push(unknown("log.", name, LOG_KEYS.map((known) => known.slice("log.".length)), where));
+  }
+}
+
+function readQuota(raw: unknown, where: string, document: Document): void {
+  const { tokens, problems } = document;
+  if (!isTable(raw)) {
+    const message = `quota = ${show(raw)} is not a table: write [quota] and its keys below`;
+    problems.push({ where, key: "quota", message });
+    return;
+  }
+  const { tokens: own, ...all } = raw;
+  readQuotas(all, undefined, where, document);
+  if (own === undefined) return;
+  if (!isTable(own)) {
+    const message = `quota.tokens = ${show(own)} is not a table: write [quota.tokens.<name>] and its keys below`;
+    problems.push({ where, key: "quota.tokens", message });
+    return;
+  }
+  for (const [token, table] of Object.entries(own)) {
+    const key = `quota.tokens.${token}`;
+    if (!isTable(table)) {
+      problems.push({
+        where,
+        key,
+        message: `${key} = ${show(table)} is not a table: write [${key}] and its keys below`,
+      });
+      continue;
+    }
+    tokens.push(token);
+    readQuotas(table, token, where, document);
+  }
+}
+
+function readQuotas(
+  table: Record<string, unknown>,
+  token: string | undefined,
+  where: string,
+  { entries, problems }: Document,
+): void {
+  const names = QUOTA_KEYS.map((known) => known.slice("quota.".length));
+  const here = token === undefined ? [...names, "tokens"] : names;
+  for (const [name, raw] of Object.entries(table)) {
+    const key = `quota.${name}`;
+    if (!includes<QuotaKey>(QUOTA_KEYS, key)) {
+      problems.push(unknown(token === undefined ? "quota." : `quota.tokens.${token}.`, name, here, where));
+    } else entries.push(token === undefined ? { key, raw, where } : { key, token, raw, where });
   }
 }
 
@@ -145,10 +194,11 @@ function wrongChannel(channel: string, table: unknown): string | undefined {
 function unknown(table: string, name: string, here: readonly string[], where: string): Problem {
   const key = `${table}${name}`;
   const known = [...KEYS, ...TABLES];
-  const elsewhere = known.find((other) => other === name || other === `log.${name}`);
+  const elsewhere = known.find((other) => other === name) ?? known.find((other) => other.endsWith(`.${name}`));
   const guess = closest(name, here);
   let advice = `known here: ${here.join(", ")}`;
-  if (elsewhere?.startsWith("log.")) advice = `${name} belongs in [log]`;
+  const section = elsewhere?.split(".", 2);
+  if (section?.length === 2) advice = `${name} belongs in [${section[0]}]`;
   else if (elsewhere !== undefined) advice = `${name} belongs at the top of the file, before the first [table]`;
   else if (guess !== undefined) advice = `did you mean ${guess}?`;
   return { where, key, message: `unknown key ${/^[\w.-]+$/.test(key) ? key : JSON.stringify(key)}: ${advice}` };

@@ -1,4 +1,4 @@
-import { CHANNEL_KEYS, defaultValues, type Key, KEYS, variableOf } from "./keys.ts";
+import { CHANNEL_KEYS, defaultValues, type Key, KEYS, QUOTA_KEYS, variableOf } from "./keys.ts";
 import { LISTEN_KEYS } from "./listen.ts";
 import { ACCESS_ACTIONS } from "./access.ts";
 import { assertHolds, assertIs, assertJson, machine } from "./testing.ts";
@@ -11,12 +11,21 @@ const cells = page.split("\n").filter((line) => line.startsWith("| `")).map((lin
 
 const meanings = page.slice(page.indexOf("## Keys"), page.indexOf("### `[channels.<name>]`"));
 
+const SIZES: ReadonlySet<Key> = new Set(["max_message", "queue", "history", "memory", "quota.queued"]);
+const COUNTS: ReadonlySet<Key> = new Set(["quota.connections", "quota.requests", "quota.channels"]);
+
+/** From a heading to the next. */
+function sectionOf(heading: string): string {
+  const [, section] = page.split(`${heading}\n`);
+  return section!.split(/^##/m)[0]!;
+}
+
 /** A default as the page writes it. */
 function written(key: Key): string {
   const value = defaultValues("linux")[key];
   if (typeof value === "boolean") return String(value);
-  const is_size = key === "max_message" || key === "queue" || key === "history";
-  return JSON.stringify(typeof value === "number" ? (is_size ? formatBytes : formatDuration)(value) : value);
+  if (COUNTS.has(key)) return String(value);
+  return JSON.stringify(typeof value === "number" ? (SIZES.has(key) ? formatBytes : formatDuration)(value) : value);
 }
 
 for (const key of KEYS) {
@@ -38,21 +47,26 @@ Deno.test("docs/configuration.md names no key that does not exist", () => {
 });
 
 Deno.test("docs/configuration.md names the keys that a channel may have", () => {
-  const section = page.slice(page.indexOf("### `[channels.<name>]`"), page.indexOf("## Access"));
+  const section = sectionOf("### `[channels.<name>]`");
   for (const key of KEYS) {
     assertIs(section.includes(`\`${key}\``), (CHANNEL_KEYS as readonly Key[]).includes(key), key);
   }
 });
 
+Deno.test("docs/configuration.md names the keys that a token may have", () => {
+  const section = sectionOf("### Quotas");
+  for (const key of QUOTA_KEYS) assertHolds(section, `\`${key.slice("quota.".length)}\``);
+});
+
 Deno.test("docs/configuration.md has every key of a listener", () => {
-  const section = page.slice(page.indexOf("### `[[listen]]`"), page.indexOf("## Access"));
+  const section = sectionOf("### `[[listen]]`");
   const rows = cells.filter(([name]) => section.includes(`| ${name} `)).map(([name]) => name!.replaceAll("`", ""));
   assertIs(rows.sort().join(), [...LISTEN_KEYS].sort().join());
 });
 
 Deno.test("docs/configuration.md has an example that loads", async () => {
   using place = machine();
-  const example = /```toml\n([\s\S]*?)```/.exec(page.slice(page.indexOf("## Example")))![1]!;
+  const example = /```toml\n([\s\S]*?)```/.exec(sectionOf("## Example"))![1]!;
   const { settings } = await place.load({}, { config_file: place.write("example.toml", example) });
   assertIs(settings.socket_dir, "/run/ipc");
   assertIs(settings.log.format, "json");

@@ -27,8 +27,16 @@ export interface ChannelValues {
   group: string;
 }
 
+/** The keys that a token may have for itself. */
+export interface QuotaValues {
+  "quota.connections": number;
+  "quota.queued": number;
+  "quota.requests": number;
+  "quota.channels": number;
+}
+
 /** All keys, with a dot for what stands in a table. */
-export interface Values extends ChannelValues {
+export interface Values extends ChannelValues, QuotaValues {
   socket_dir: string;
   dynamic_channels: boolean | readonly string[];
   channel_idle: number;
@@ -37,6 +45,7 @@ export interface Values extends ChannelValues {
   broker_user: string;
   peer_credentials: boolean;
   "access.required": boolean;
+  memory: number;
   "log.level": LogSettings["level"];
   "log.format": LogSettings["format"];
 }
@@ -46,6 +55,9 @@ export type Key = keyof Values;
 
 /** The name of a key that may stand in `[channels.<name>]` too. */
 export type ChannelKey = keyof ChannelValues;
+
+/** The name of a key that may stand in `[quota.tokens.<name>]` too. */
+export type QuotaKey = keyof QuotaValues;
 
 /**
  * What holds where nobody says anything.
@@ -70,6 +82,11 @@ export function defaultValues(os: string): Values {
     broker_user: "",
     peer_credentials: false,
     "access.required": false,
+    memory: 1024 * 1024 * 1024,
+    "quota.connections": 4_096,
+    "quota.queued": 256 * 1024 * 1024,
+    "quota.requests": 16_384,
+    "quota.channels": 1_024,
     "log.level": "info",
     "log.format": "text",
   };
@@ -93,6 +110,14 @@ export const CHANNEL_KEYS: readonly ChannelKey[] = [
   "group",
 ];
 
+/** Those that a token may have for itself. */
+export const QUOTA_KEYS: readonly QuotaKey[] = [
+  "quota.connections",
+  "quota.queued",
+  "quota.requests",
+  "quota.channels",
+];
+
 /** The environment variable that sets a key: `IPC_LOG_LEVEL` for `log.level`. */
 export function variableOf(key: Key): string {
   return `IPC_${key.replace(".", "_").toUpperCase()}`;
@@ -103,12 +128,15 @@ export interface Entry {
   key: Key;
   /** The channel it is for, if it stands in `[channels.<name>]`. */
   channel?: string;
+  /** The token it is for, if it stands in `[quota.tokens.<name>]`. */
+  token?: string;
   raw: unknown;
   /** The file, variable or option it comes from. */
   where: string;
 }
 
 /** The name of an entry with its tables, as in messages and as key of `sources`. */
-export function pathOf(entry: Pick<Entry, "key" | "channel">): string {
+export function pathOf(entry: Pick<Entry, "key" | "channel" | "token">): string {
+  if (entry.token !== undefined) return `quota.tokens.${entry.token}.${entry.key.slice("quota.".length)}`;
   return entry.channel === undefined ? entry.key : `channels.${entry.channel}.${entry.key}`;
 }

@@ -20,10 +20,13 @@ import {
   KEYS,
   NO_ACCESS,
   pathOf,
+  type QuotaKey,
+  type QuotaValues,
   type Values,
   variableOf,
 } from "./keys.ts";
-import type { AccessDocument, ChannelSettings, ListenSettings, Settings } from "./settings.ts";
+import type { AccessDocument, ChannelSettings, ListenSettings, QuotaSettings, Settings } from "./settings.ts";
+import { formatBytes } from "./units.ts";
 
 /** Values as they stand in a file or after an option, `{ queue: "64KiB", "log.level": "debug" }`; checked on loading. */
 export type RawValues = { readonly [K in Key]?: string | number | boolean | readonly string[] | undefined };
@@ -86,7 +89,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
       "was read before, and cannot be found any more. Put it back, or restart the broker to go without it";
     problems.push({ where: path, message });
   }
-  const channels = new Map<string, Partial<ChannelValues>>();
+  const channels = new Map<string, Partial<ChannelValues>>(), tokens = new Map<string, Partial<QuotaValues>>();
   const sources = new Map<string, string>(KEYS.map((key) => [key, "default"]));
 
   let listen: readonly ListenSettings[] = [], access: AccessDocument = NO_ACCESS;
@@ -103,6 +106,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
         if (!channels.has(channel)) channels.set(channel, {});
         sources.set(`channels.${channel}`, file.path);
       }
+      for (const token of document.tokens) if (!tokens.has(token)) tokens.set(token, {});
       if (document.listen !== undefined) {
         listen = document.listen;
         sources.set("listen", file.path);
@@ -129,10 +133,11 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   if (directory !== undefined) {
     values.socket_dir = directory;
     sources.set("socket_dir", entries[0]!.where);
-  } else if (entries.length > 0) await apply(entries, values, channels, sources, problems);
+  } else if (entries.length > 0) await apply(entries, values, { channels, tokens }, sources, problems);
   // The defaults fit together; looking is a tenth of a millisecond in a fresh process.
   if (problems.length === 0 && files.length + entries.length > 0) {
     problems.push(...wrongPaths(values.socket_dir, channels.keys(), sources));
+    if (directory === undefined) problems.push(...wrongSizes(values, channels, tokens, sources));
   }
   if (values.peer_credentials && os !== "linux") {
     const where = sources.get("peer_credentials")!, key = "peer_credentials";
@@ -152,7 +157,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return {
-    settings: assemble(values, channels, listen, access, accounts),
+    settings: assemble(values, { channels, tokens }, listen, access, accounts),
     sources,
     files: files.map(({ path }) => path),
   };
@@ -199,10 +204,16 @@ function directoryAlone(entries: readonly Entry[]): string | undefined {
   return asDirectory(entry.raw);
 }
 
+/** What stands in tables that have names of their own. */
+interface Named {
+  channels: ReadonlyMap<string, Partial<ChannelValues>>;
+  tokens: ReadonlyMap<string, Partial<QuotaValues>>;
+}
+
 async function apply(
   entries: readonly Entry[],
   values: Values,
-  channels: ReadonlyMap<string, Partial<ChannelValues>>,
+  { channels, tokens }: Named,
   sources: Map<string, string>,
   problems: Problem[],
 ): Promise<void> {
@@ -216,8 +227,12 @@ async function apply(
       continue;
     }
     // Both are written by a key of KEYS, with the value that the key's own schema gave.
-    const target = entry.channel === undefined ? values : channels.get(entry.channel);
-    (target as Record<Key | ChannelKey, unknown>)[entry.key] = checked.value;
+    const target = entry.channel !== undefined
+      ? channels.get(entry.channel)
+      : entry.token !== undefined
+      ? tokens.get(entry.token)
+      : values;
+    (target as Record<Key | ChannelKey | QuotaKey, unknown>)[entry.key] = checked.value;
     sources.set(path, entry.where);
   }
 }
@@ -236,9 +251,39 @@ function wrongPaths(directory: string, channels: Iterable<string>, sources: Read
   return problems;
 }
 
-function assemble(
+/** How much memory the largest message takes: its buffer doubles while it is read, and is held twice for a moment. */
+const MEMORY_PER_MESSAGE = 4;
+
+/** A message that may be sent must find room. */
+function wrongSizes(
   values: Values,
   channels: ReadonlyMap<string, Partial<ChannelValues>>,
+  tokens: ReadonlyMap<string, Partial<QuotaValues>>,
+  sources: ReadonlyMap<string, string>,
+): Problem[] {
+  const problems: Problem[] = [];
+  let largest = values.max_message, named = "max_message";
+  for (const [channel, { max_message = 0 }] of channels) {
+    if (max_message > largest) [largest, named] = [max_message, `channels.${channel}.max_message`];
+  }
+  const check = (key: string, bytes: number, least: number, why: string): void => {
+    if (bytes >= least) return;
+    const where = sources.get(key) === "default" ? sources.get(named)! : sources.get(key)!;
+    const message = `${key} = "${formatBytes(bytes)}" is too little for ${named} = "${formatBytes(largest)}": ${why}`;
+    problems.push({ where, key, message });
+  };
+  check("memory", values.memory, largest * MEMORY_PER_MESSAGE, `at least ${MEMORY_PER_MESSAGE} times that is needed`);
+  check("quota.queued", values["quota.queued"], largest, "one message must find room");
+  for (const [token, own] of tokens) {
+    if (own["quota.queued"] === undefined) continue;
+    check(`quota.tokens.${token}.queued`, own["quota.queued"], largest, "one message must find room");
+  }
+  return problems;
+}
+
+function assemble(
+  values: Values,
+  { channels, tokens }: Named,
   listen: readonly ListenSettings[],
   access: AccessDocument,
   { broker_uid, groups }: Accounts,
@@ -253,10 +298,24 @@ function assemble(
     drain_timeout_ms: values.drain_timeout,
     broker_uid,
     peer_credentials: values.peer_credentials,
+    memory_bytes: values.memory,
+    quota: {
+      defaults: quotaSettings(values),
+      tokens: new Map([...tokens].map(([name, own]) => [name, quotaSettings({ ...values, ...own })])),
+    },
     log: { level: values["log.level"], format: values["log.format"] },
     channels: new Map([...channels].map(([name, set]) => [name, own({ ...values, ...set })])),
     listen,
     access: { required: values["access.required"], ...access },
+  };
+}
+
+function quotaSettings(values: QuotaValues): QuotaSettings {
+  return {
+    connections: values["quota.connections"],
+    queued_bytes: values["quota.queued"],
+    requests: values["quota.requests"],
+    channels: values["quota.channels"],
   };
 }
 

@@ -23,6 +23,11 @@ Deno.test("loadSettings() gives the defaults where nothing is configured", async
     idle_exit_ms: null, // Infinity, as JSON has it
     drain_timeout_ms: 8000,
     peer_credentials: false,
+    memory_bytes: 1_073_741_824,
+    quota: {
+      defaults: { connections: 4096, queued_bytes: 268_435_456, requests: 16_384, channels: 1024 },
+      tokens: {},
+    },
     log: { level: "info", format: "text" },
     channels: {},
     listen: [],
@@ -76,6 +81,36 @@ Deno.test("loadSettings() merges channels key by key, over what holds for all", 
   assertIs(sources.has("channels.deploys.overflow"), false);
 });
 
+Deno.test("loadSettings() gives a token the quotas of its own, and for the rest those of all", async () => {
+  using place = machine();
+  const user = place.write(USER, "[quota]\nrequests = 5\n[quota.tokens.backup]\nconnections = 2\n[quota.tokens.web]");
+  const project = place.write(
+    PROJECT,
+    '[quota.tokens.backup]\nqueued = "1GiB"\n[quota.tokens.__proto__]\nchannels = 1',
+  );
+  const { settings: { quota }, sources } = await place.load();
+  assertJson(quota.tokens.get("backup"), { connections: 2, queued_bytes: 2 ** 30, requests: 5, channels: 1024 });
+  assertJson(quota.tokens.get("web"), quota.defaults);
+  assertIs(quota.tokens.get("__proto__")?.channels, 1);
+  assertIs(sources.get("quota.requests"), user);
+  assertIs(sources.get("quota.tokens.backup.connections"), user);
+  assertIs(sources.get("quota.tokens.backup.queued"), project);
+});
+
+Deno.test("loadSettings() refuses sizes in which the largest message has no room, naming both", async () => {
+  using place = machine();
+  const path = place.write(PROJECT, '[channels.big]\nmax_message = "512MiB"\n[quota.tokens.a]\nqueued = "8MiB"');
+  const message = await place.refused();
+  for (
+    const part of [
+      `${path}: memory = "1GiB" is too little for channels.big.max_message = "512MiB": at least 4 times that is needed`,
+      `${path}: quota.queued = "256MiB" is too little for channels.big.max_message`,
+      `${path}: quota.tokens.a.queued = "8MiB" is too little for channels.big.max_message`,
+    ]
+  ) assertHolds(message, part);
+  assertHolds(await place.refused({ IPC_MEMORY: "32MiB" }, { config_file: "/dev/null" }), "IPC_MEMORY: memory = ");
+});
+
 Deno.test("loadSettings() has a variable and an option for every key", async () => {
   using place = machine();
   const texts: Required<Record<(typeof KEYS)[number], string>> = {
@@ -95,6 +130,11 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
     broker_user: "root",
     peer_credentials: "true",
     "access.required": "false",
+    memory: "512MiB",
+    "quota.connections": "10",
+    "quota.queued": "32MiB",
+    "quota.requests": "0",
+    "quota.channels": " 3 ",
     "log.level": "debug",
     "log.format": "json",
   };
@@ -118,6 +158,11 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
     drain_timeout_ms: 3_600_000,
     broker_uid: 0,
     peer_credentials: true,
+    memory_bytes: 536_870_912,
+    quota: {
+      defaults: { connections: 10, queued_bytes: 33_554_432, requests: null, channels: 3 },
+      tokens: {},
+    },
     log: { level: "debug", format: "json" },
     channels: {},
     listen: [],
@@ -128,6 +173,7 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
   const again = await place.load({}, { overrides });
   assertJson(again.settings, settings);
   assertIs(again.sources.get("log.level"), "--log-level");
+  assertIs(settings.quota.defaults.requests, Infinity);
   assertIs((await place.load({ IPC_DYNAMIC_CHANNELS: "false" })).settings.dynamic_channels, false);
   assertIs((await place.load({ IPC_QUEUE: "" })).settings.defaults.queue_bytes, 8_388_608);
 });
@@ -196,6 +242,15 @@ Deno.test("loadSettings() refuses unknown keys with a suggestion", async () => {
     ["[log]\nlevle = 1", "unknown key log.levle: did you mean level?"],
     ["[log]\ncolour = 1", "unknown key log.colour: known here: level, format"],
     ["level = 1", "unknown key level: level belongs in [log]"],
+    ["[quota]\nqueue = 1", "unknown key quota.queue: queue belongs at the top of the file"],
+    ["[quota]\nrequest = 1", "unknown key quota.request: did you mean requests?"],
+    ["[quota.tokens.a]\ntokens = 1", "unknown key quota.tokens.a.tokens: known here: connections, queued, requests"],
+    ["requests = 1", "unknown key requests: requests belongs in [quota]"],
+    ["quota = 1", "quota = 1 is not a table: write [quota]"],
+    ["[quota]\ntokens = 1", "quota.tokens = 1 is not a table: write [quota.tokens.<name>]"],
+    ["[quota.tokens]\na = 1", "quota.tokens.a = 1 is not a table: write [quota.tokens.a]"],
+    ["[quota]\nrequests = 1.5", "quota.requests = 1.5 cannot be used: allowed is a whole number from 1 to 1000000000"],
+    ["[quota.tokens.a]\nrequests = -1", "quota.tokens.a.requests = -1 cannot be used: allowed is a whole number"],
     ["[log]\nqueue = 1", "unknown key log.queue: queue belongs at the top of the file"],
     ["[channels.a]\nidle_exit = 1", "unknown key channels.a.idle_exit: idle_exit belongs at the top of the file"],
     ["[channels.a]\nquue = 1", "unknown key channels.a.quue: did you mean queue?"],

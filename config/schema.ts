@@ -31,6 +31,11 @@ import { formatBytes, parseDuration, parseSize } from "./units.ts";
 
 /** A queue must hold more than the broker's own frames (WELCOME, PRESENCE, replies on `ipcd`). */
 const QUEUE_BYTES_MIN = 4 * 1024;
+/** Less could not even hold what is read at the moment. */
+const TOTAL_BYTES_MIN = 16 * 1024 * 1024;
+const TOTAL_BYTES_MAX = 1024 ** 4;
+/** More of anything than this cannot be counted on. */
+const COUNT_MAX = 1_000_000_000;
 /** Queues and histories are per client and per channel: more than this is a slip of the pen. */
 const MEMORY_BYTES_MAX = 1024 ** 3;
 
@@ -64,6 +69,11 @@ const SCHEMAS: { [K in Key]: GenericSchema<unknown, Values[K]> } = {
   broker_user: account("user"),
   peer_credentials: message(boolean(), "allowed is true or false"),
   "access.required": message(boolean(), "allowed is true or false"),
+  memory: size(TOTAL_BYTES_MIN, TOTAL_BYTES_MAX),
+  "quota.connections": count(),
+  "quota.queued": size(QUEUE_BYTES_MIN, TOTAL_BYTES_MAX),
+  "quota.requests": count(),
+  "quota.channels": count(),
   "log.level": oneOf(["debug", "info", "warning", "error"]),
   "log.format": oneOf(["text", "json"]),
 };
@@ -111,6 +121,17 @@ function account(kind: string): GenericSchema<unknown, string> {
       check((name) => /^(?:[A-Za-z_][\w.@-]*\$?|\d{1,10})?$/.test(name)),
     ),
     `allowed is the name of a ${kind}, or its number`,
+  );
+}
+
+function count(): GenericSchema<unknown, number> {
+  return message(
+    pipe(
+      union([number(), string()]),
+      transform((raw) => /^(?:0|inf|infinity)$/i.test(String(raw).trim()) ? Infinity : Number(raw)),
+      check((value) => value === Infinity || Number.isInteger(value) && value >= 1 && value <= COUNT_MAX),
+    ),
+    'allowed is a whole number from 1 to 1000000000, or 0 or "infinity" for no limit',
   );
 }
 

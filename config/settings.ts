@@ -26,6 +26,14 @@ export interface ChannelSettings {
   socket_gid: number | undefined;
 }
 
+/** What one holder of a token may use at a time; without a token one user, or one client. `Infinity` is no limit. */
+export interface QuotaSettings {
+  readonly connections: number;
+  readonly queued_bytes: number;
+  readonly requests: number;
+  readonly channels: number;
+}
+
 /** How the broker logs, to standard error. */
 export interface LogSettings {
   level: "debug" | "info" | "warning" | "error";
@@ -116,6 +124,14 @@ export interface Settings {
   broker_uid: number | undefined;
   /** Whether the broker asks the kernel who connects to its sockets. */
   peer_credentials: boolean;
+  /** What all queues, histories and unfinished messages together may hold. */
+  memory_bytes: number;
+  quota: {
+    /** For whoever has none of its own. */
+    readonly defaults: QuotaSettings;
+    /** By a token's name. */
+    readonly tokens: ReadonlyMap<string, QuotaSettings>;
+  };
   log: LogSettings;
   /** Channels that are open from the start, by name. */
   channels: ReadonlyMap<string, ChannelSettings>;

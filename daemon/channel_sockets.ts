@@ -7,6 +7,7 @@ import type { ChannelSettings, Settings } from "../config/settings.ts";
 import { CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
 import type { Door } from "./dialects/mod.ts";
 import type { Log } from "./log.ts";
+import type { Account } from "./quota.ts";
 import type { Channel } from "./registry.ts";
 import type { Peer, Router } from "./router/mod.ts";
 import { mayBeOpened } from "./settings_view.ts";
@@ -59,9 +60,11 @@ export class ChannelSockets {
   /**
    * Opens a channel, or finds it open.
    *
-   * @throws {IpcError} CHANNEL_NOT_FOUND if clients may not open it, and whatever {@linkcode Listener.bind} throws.
+   * @param opener Whom it counts for if it has to be opened.
+   * @throws {IpcError} CHANNEL_NOT_FOUND if clients may not open it, OVERLOADED if there are too many, and whatever
+   *   {@linkcode Listener.bind} throws.
    */
-  open(name: string): Promise<Channel<Peer>> {
+  open(name: string, opener?: Account): Promise<Channel<Peer>> {
     const { router } = this.#owner, settings = this.#owner.settings();
     const opened = this.#opening.get(name) ?? router.registry.channels.get(name);
     if (opened !== undefined) return this.#reachable(name, opened);
@@ -74,9 +77,15 @@ export class ChannelSockets {
     }
     if (router.draining) throw GOING_AWAY;
     if (router.registry.channels.size >= CHANNELS_MAX) {
-      throw new IpcError("OVERLOADED", `Cannot open channel "${name}": ${CHANNELS_MAX} are open`);
+      throw this.#overloaded(
+        new IpcError("OVERLOADED", `Cannot open channel "${name}": ${CHANNELS_MAX} are open`, {
+          data: { quota: "channels", limit: CHANNELS_MAX },
+        }),
+      );
     }
-    const opening = this.#bind(name, !configured).finally(() => this.#opening.delete(name));
+    const counts = configured ? undefined : opener, refusal = counts?.take("channels");
+    if (refusal !== undefined) throw this.#overloaded(refusal);
+    const opening = this.#bind(name, !configured, counts).finally(() => this.#opening.delete(name));
     this.#opening.set(name, opening);
     return opening;
   }
@@ -144,11 +153,16 @@ export class ChannelSockets {
     ]);
   }
 
-  async #bind(name: string, dynamic: boolean): Promise<Channel<Peer>> {
+  #overloaded(error: IpcError): IpcError {
+    this.#owner.router.overloaded("channels", error);
+    return error;
+  }
+
+  async #bind(name: string, dynamic: boolean, opener?: Account): Promise<Channel<Peer>> {
     const { router, log } = this.#owner;
     await this.#closing.get(name);
     const path = socketPath(this.#owner.settings().socket_dir, name);
-    const channel = router.open(name, dynamic, this.rules(name));
+    const channel = router.open(name, dynamic, this.rules(name), opener);
     const door: Door = { channel, public: false, guarded: false, admit: (token) => this.#owner.gate.admit(token) };
     let listener: Listener;
     try {
@@ -159,7 +173,7 @@ export class ChannelSockets {
         failed: (error) => this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),
       });
     } catch (error) {
-      router.registry.channels.delete(name);
+      router.close(channel, GOING_AWAY);
       throw error;
     }
     this.#listeners.set(name, listener);

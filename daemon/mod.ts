@@ -15,8 +15,10 @@ import { byeFrame, type Door, serve, type Service } from "./dialects/mod.ts";
 import { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import type { Client } from "./registry.ts";
+import { countUnder } from "./counters.ts";
 import { BUCKET_MS } from "./deadlines.ts";
 import { type Peer, Router } from "./router/mod.ts";
+import { Relief } from "./relief.ts";
 import { plainSettings } from "./settings_view.ts";
 import { SharedListeners } from "./shared_listeners.ts";
 import { TokenGate } from "./tokens.ts";
@@ -97,11 +99,13 @@ class RunningBroker implements Broker {
   readonly #strangers: Strangers;
   readonly #keepalive = new Keepalive();
   #policy: Policy = NO_RULES;
-  readonly #gate = new TokenGate(false, (why) => this.#refuse({ why }));
+  // Whoever is refused is counted and logged as any connection that ends before it has joined.
+  readonly #gate = new TokenGate(false, () => {});
   readonly #channels: ChannelSockets;
   readonly #shared: SharedListeners;
   readonly #connections = new Set<Connection>();
   readonly #clients = new Map<Connection, Client<Peer>>();
+  readonly #relief: Relief;
   readonly #started_ms = performance.now();
   readonly #forget = (connection: Connection): void => {
     this.#connections.delete(connection);
@@ -114,7 +118,6 @@ class RunningBroker implements Broker {
   #deadline_ticker: ReturnType<typeof setInterval> | undefined;
   #idle_since_ms = performance.now();
   #warned = new Map<string, number>();
-  #refused = 0;
   #settle!: () => void;
 
   constructor(options: BrokerOptions, lock: Lock) {
@@ -129,9 +132,11 @@ class RunningBroker implements Broker {
       left: (client, reason) => this.#left(client, reason),
       deadlines: () => this.#watchDeadlines(),
       refused: (identity, channel, { message }, count) => this.#forbid(describe(identity), channel, message, count),
+      overloaded: (what, error) => this.#warn("too much is asked", { what, why: error.message }, `overloaded ${what}`),
     }, now);
+    this.#relief = new Relief(this.#router);
     this.#strangers = new Strangers(now, (connection, error) => {
-      this.#refuse({ why: error.message });
+      this.#refuse(error);
       connection.dismiss((connection.farewell ?? byeFrame)(error));
     });
     this.#channels = new ChannelSockets({
@@ -151,12 +156,19 @@ class RunningBroker implements Broker {
       accepted: (conn, door) => this.#accepted(conn, door),
       ready: () => this.#strangers.ready(),
       failed: (listener, error) => this.#warn("cannot accept connections", { listener, error: String(error) }),
-      unauthorized: (listener, why) => this.#refuse({ listener, why }),
+      unauthorized: (listener, why) => void this.#warn("refused a connection", { listener, why }),
     });
     this.#service = {
       router: this.#router,
       version: options.version,
-      open: async (channel) => await this.#channels.open(checkChannelName(channel)),
+      open: async (channel, identity) => {
+        const name = checkChannelName(channel), { token, credentials } = identity;
+        // Who is a holder by itself has no account before it has joined, and joins only once.
+        const opener = token === undefined && credentials === undefined
+          ? undefined
+          : this.#router.accounts.of(identity, 0);
+        return await this.#channels.open(name, opener);
+      },
       estranged: (connection) => {
         this.#clients.delete(connection);
         this.#keepalive.remove(connection);
@@ -164,7 +176,7 @@ class RunningBroker implements Broker {
       },
       refused: (connection, error) => {
         const client = this.#clients.get(connection);
-        this.#refuse({ channel: client?.channel.name, client: client?.id, why: error.message });
+        this.#refuse(error, { channel: client?.channel.name, client: client?.id });
       },
       welcomed: (connection, client) => {
         this.#strangers.remove(connection);
@@ -176,15 +188,16 @@ class RunningBroker implements Broker {
   }
 
   async start(): Promise<void> {
+    this.#router.accounts.change(this.#settings.quota);
+    this.#router.accounts.exceeded = (account) => this.#relief.queued(account);
     const context: ControlContext = {
       router: this.#router,
       version: this.#options.version,
       started_ms: this.#started_ms,
-      refused: () => this.#refused,
       listeners: () => this.#shared.describe(),
       config: () => plainSettings(this.#settings),
       path: (channel) => socketPath(this.#settings.socket_dir, channel),
-      open: (channel) => this.#channels.open(channel),
+      open: (channel, asker) => this.#channels.open(channel, asker.account),
       reload: () => this.reload(),
       drain: (reason) => void this.drain(reason),
     };
@@ -257,6 +270,7 @@ class RunningBroker implements Broker {
 
   #apply(settings: Settings): void {
     this.#settings = settings;
+    this.#router.accounts.change(settings.quota);
     for (const [connection, client] of this.#clients) {
       // The limit of a message stays what its client was told.
       connection.outbox.limit_bytes = this.#channels.rules(client.channel.name).queue_bytes;
@@ -264,6 +278,10 @@ class RunningBroker implements Broker {
     for (const channel of this.#router.registry.channels.values()) {
       channel.rules = this.#channels.rules(channel.name);
       channel.dynamic = channel !== this.#router.control && !settings.channels.has(channel.name);
+      if (!channel.dynamic) {
+        channel.opener?.give("channels");
+        channel.opener = undefined;
+      }
       channel.history.resize(channel.rules.history_bytes);
       this.#router.events.next(channel);
     }
@@ -312,6 +330,7 @@ class RunningBroker implements Broker {
     const { channel } = door, { queue_bytes } = channel?.rules ?? this.#settings.defaults;
     const connection = new Connection(conn, queue_bytes, this.#forget);
     this.#connections.add(connection);
+    this.#router.counters.connections++;
     // Whoever is about to say HELLO must not find the channel closed.
     if (channel !== undefined) channel.idle_since_ms = performance.now();
     this.#strangers.add(connection);
@@ -330,17 +349,18 @@ class RunningBroker implements Broker {
 
   /** Somebody tried what a rule denies. */
   #forbid(who: string, channel: string, why: string, count: number): void {
-    this.#refused += count;
-    if (this.#warn("refused what a rule denies", { who, channel, why, refused: this.#refused })) {
+    const { refused } = this.#router.counters;
+    countUnder(refused, "FORBIDDEN", count);
+    if (this.#warn("refused what a rule denies", { who, channel, why, refused: refused.get("FORBIDDEN") })) {
       this.#announce({ event: "refused", reason: why });
     }
   }
 
   /** Somebody is turned away. */
-  #refuse(properties: Record<string, unknown>): void {
-    this.#refused++;
-    this.#warn("refused a connection", properties);
-    this.#announce({ event: "refused", reason: properties["why"] });
+  #refuse(error: IpcError, about: Record<string, unknown> = {}): void {
+    countUnder(this.#router.counters.refused, error.reason);
+    this.#warn("refused a connection", { ...about, why: error.message });
+    this.#announce({ event: "refused", reason: error.message });
   }
 
   #joined(client: Client<Peer>): void {
@@ -366,11 +386,16 @@ class RunningBroker implements Broker {
     this.#router.events.announce(channel, ENCODINGS.JSON, new TextEncoder().encode(JSON.stringify(event)));
   }
 
-  /** For what could happen with every connection. @returns Whether it was logged. */
-  #warn(message: string, properties: Record<string, unknown>): boolean {
-    const now_ms = performance.now(), last_ms = this.#warned.get(message);
+  /**
+   * For what could happen with every connection.
+   *
+   * @param kind What comes at most so often, if not the message.
+   * @returns Whether it was logged.
+   */
+  #warn(message: string, properties: Record<string, unknown>, kind = message): boolean {
+    const now_ms = performance.now(), last_ms = this.#warned.get(kind);
     if (last_ms !== undefined && now_ms - last_ms < WARN_MS) return false;
-    this.#warned.set(message, now_ms);
+    this.#warned.set(kind, now_ms);
     this.#log.warning(message, properties);
     return true;
   }
@@ -399,7 +424,10 @@ class RunningBroker implements Broker {
     }
     const all = ++this.#ticks % REBIND_TICKS === 0;
     this.#channels.guardPaths(all);
-    if (all) buffers.trim();
+    if (all) {
+      buffers.trim();
+      this.#router.accounts.sweep();
+    }
     const idle_ms = this.#connections.size > 0 ? 0 : now_ms - this.#idle_since_ms;
     if (idle_ms >= this.#settings.idle_exit_ms) void this.drain(`no clients for ${this.#settings.idle_exit_ms} ms`);
   }

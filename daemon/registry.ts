@@ -10,6 +10,7 @@ import { ID_MAX } from "../protocol/limits.ts";
 import { History } from "./history.ts";
 import type { Permissions } from "./access.ts";
 import type { Admission, Identity } from "./identity.ts";
+import { type Account, NOBODY } from "./quota.ts";
 
 /** What a channel is run by. */
 export interface ChannelRules {
@@ -60,6 +61,8 @@ export class Client<P> {
   events_out = 0;
   bytes_in = 0;
   bytes_out = 0;
+  /** What it uses is counted here. */
+  account: Account = NOBODY;
   // Made when they are needed: most clients only listen, or only send.
   #requests: Map<number, OpenRequest<P>> | undefined;
   #serving: Set<OpenRequest<P>> | undefined;
@@ -149,6 +152,8 @@ export class Channel<P> {
   requests_open = 0;
   /** Events per second, smoothed. */
   rate_per_s = 0;
+  /** Who has opened it, if it counts among what that holder has opened. */
+  opener: Account | undefined;
   /** When its last client left, in milliseconds of the broker's clock. */
   idle_since_ms = 0;
 

@@ -14,10 +14,11 @@ export function mayBeOpened({ dynamic_channels }: Settings, name: string): boole
 
 /** Settings as JSON can hold them. `null` is "no limit". */
 export function plainSettings(settings: Settings): unknown {
-  const { access, channels } = settings;
+  const { access, channels, quota } = settings;
   return {
     ...settings,
     channels: Object.fromEntries(channels),
+    quota: { ...quota, tokens: Object.fromEntries(quota.tokens) },
     access: { ...access, channels: Object.fromEntries(access.channels) },
   };
 }

@@ -57,6 +57,11 @@ export function testSettings(socket_dir: string, channel: Partial<ChannelSetting
     drain_timeout_ms: 8_000,
     broker_uid: undefined,
     peer_credentials: false,
+    memory_bytes: 1024 * 1024 * 1024,
+    quota: {
+      defaults: { connections: 4096, queued_bytes: 256 * 1024 * 1024, requests: 16_384, channels: 1024 },
+      tokens: new Map(),
+    },
     log: { level: "info", format: "text" },
     channels: new Map(),
     access: { required: false, ...NO_ACCESS },

@@ -55,9 +55,13 @@ const LAYERS: readonly Layer[] = [
   // The memory that all below share.
   { name: "daemon/buffers", files: /^daemon\/buffer_pool\.ts$/, imports: ["protocol"] },
   { name: "daemon/identity", files: /^daemon\/identity\.ts$/, imports: [] },
-  { name: "daemon/quota", files: /^daemon\/quota\.ts$/, imports: ["protocol"] },
+  { name: "daemon/quota", files: /^daemon\/quota\.ts$/, imports: ["protocol", "daemon/identity"] },
   // A channel of the registry holds its parts, which know neither it nor each other.
-  { name: "daemon/registry", files: /^daemon\/registry\.ts$/, imports: ["protocol", "daemon/identity", "daemon/data"] },
+  {
+    name: "daemon/registry",
+    files: /^daemon\/registry\.ts$/,
+    imports: ["protocol", "daemon/identity", "daemon/data", "daemon/quota"],
+  },
   {
     name: "daemon/transport",
     files: /^daemon\/transport\//,
@@ -74,7 +78,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     name: "daemon/mod",
-    files: /^daemon\/(mod|lock|log|log_tape|settings_view|channel_sockets|shared_listeners|tokens)\.ts$/,
+    files: /^daemon\/(mod|lock|log|log_tape|relief|settings_view|channel_sockets|shared_listeners|tokens)\.ts$/,
     imports: [...INNER, "daemon/transport", "daemon/control", "daemon/dialects"],
     types: ["config"],
     packages: ["node:", "@logtape/"],

@@ -12,15 +12,13 @@ export interface ControlContext {
   readonly router: Router;
   readonly version: string;
   readonly started_ms: number;
-  /** Connections turned away. */
-  refused(): number;
   /** Where clients may connect besides the channels' sockets. */
   listeners(): unknown;
   /** The settings in force, as plain data. */
   config(): unknown;
   path(channel: string): string;
-  /** Opens a channel's socket, or finds it open. */
-  open(channel: string): Promise<Channel<Peer>>;
+  /** Opens a channel's socket, or finds it open; it counts for the client who asks. */
+  open(channel: string, asker: Client<Peer>): Promise<Channel<Peer>>;
   reload(): Promise<void>;
   drain(reason: string): void;
 }

@@ -182,6 +182,40 @@ Deno.test("control stats counts what passed", async () => {
   listener.close();
 });
 
+Deno.test("control stats: what was counted does not fall when a channel closes, and is there by reason", async () => {
+  await using test = await setup({}, (settings) => ({ ...settings, channel_idle_ms: 1 }));
+  const client = await RawClient.join(test.socket_dir, "c");
+  await client.send(encodeFrame({ type: FRAME_TYPES.EVENT }), encodeFrame({ type: FRAME_TYPES.REQUEST, id: 1 }));
+  await client.until(FRAME_TYPES.REPLY);
+  const garbage = await RawClient.connect(test.socket_dir, "c");
+  await garbage.send(new Uint8Array([0x89, 1, 2, 3, 4, 5, 6, 7]));
+  assert.equal(await garbage.reasonOfEnd(), "PROTOCOL");
+  const counted = async () => {
+    const { channels, events, requests, bytes, connections, refused, refused_for } = await test.asker.method("stats") as // deno-lint-ignore no-explicit-any -- as it comes
+    any;
+    // What asks is counted, too.
+    return { channels, events: events >= 1, requests: requests >= 2, bytes, connections, refused, refused_for };
+  };
+  const before = await counted();
+  assert.deepEqual(before, {
+    channels: 2,
+    events: true,
+    requests: true,
+    bytes: before.bytes,
+    connections: 4,
+    refused: 1,
+    refused_for: { PROTOCOL: 1 },
+  });
+  client.close();
+  let after = before;
+  for (let tries = 0; after.channels === 2 && tries < 200; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    after = await counted();
+  }
+  assert.deepEqual({ ...after, bytes: 0 }, { ...before, channels: 1, bytes: 0 });
+  assert(after.bytes >= before.bytes);
+});
+
 Deno.test("control config gives the settings in force, no limit as null", async () => {
   await using test = await setup({ queue_bytes: 12_345 }, (settings) => ({
     ...settings,

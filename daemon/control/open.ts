@@ -7,6 +7,6 @@ import { type ControlContext, type Params, textParam } from "./context.ts";
 export async function open(context: ControlContext, params: Params, asker: Client<Peer>) {
   const name = checkChannelName(textParam(params, "channel"));
   context.router.checkOpening(asker.identity, name);
-  const channel = await context.open(name);
+  const channel = await context.open(name, asker);
   return { channel: channel.name, path: context.path(channel.name), epoch: channel.epoch, dynamic: channel.dynamic };
 }

@@ -51,6 +51,7 @@ export async function join(
   connection.outbox.limit_bytes = channel.rules.queue_bytes;
   peer.client = service.router.join(channel, peer, dialect, hello, identity);
   peer.client.admission = admission;
+  connection.outbox.charge(peer.client.account);
   connection.owner = peer;
   connection.scanner.message_bytes_max = channel.rules.max_message_bytes;
   service.welcomed(connection, peer.client);
@@ -66,7 +67,7 @@ function channelFor(
   if (channel === undefined) {
     if (name !== undefined) {
       service.router.checkOpening(identity, name);
-      return service.open(name);
+      return service.open(name, identity);
     }
     throw new IpcError("CHANNEL_NAME", "this listener serves many channels, and the client has named none");
   }
@@ -126,6 +127,8 @@ export function endAfter(
 ): void {
   const reason = error instanceof IpcError ? error : undefined;
   if (peer?.client !== undefined) service.router.leave(peer.client, reason);
+  // What a rule denies is counted where it is denied.
+  else if (reason !== undefined && reason.reason !== "FORBIDDEN") service.refused(connection, reason);
   if (reason !== undefined) return connection.dismiss(farewell(reason));
   connection.close();
   if (!isDisconnect(error)) service.failed(error);

@@ -44,7 +44,8 @@ export async function serveSimpleIpc(connection: Connection, door: Door, service
     if (language.error !== undefined) throw language.error;
     if (connection.open) await peer.finish();
   } catch (error) {
-    if (error instanceof IpcError) service.refused(connection, error);
+    // What has not joined is counted there.
+    if (peer?.client !== undefined && error instanceof IpcError) service.refused(connection, error);
     endAfter(error, connection, peer, service, language.farewell);
   }
 }

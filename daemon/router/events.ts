@@ -21,6 +21,7 @@ import { encodeGap } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
 import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
 import { HEADER_BYTES } from "../../protocol/limits.ts";
+import type { Overload } from "../counters.ts";
 import type { Channel, Client, Registry } from "../registry.ts";
 import type { Peer } from "./peer.ts";
 import type { Slow } from "./slow.ts";
@@ -31,8 +32,11 @@ export class Events {
   gaps = 0;
   readonly #registry: Registry<Peer>;
   readonly #slow: Slow;
+  readonly #overloaded: (what: Overload, error: IpcError) => void;
 
-  constructor(registry: Registry<Peer>, slow: Slow) {
+  /** @param overloaded Told what was refused because there is too much of something. */
+  constructor(registry: Registry<Peer>, slow: Slow, overloaded: (what: Overload, error: IpcError) => void) {
+    this.#overloaded = overloaded;
     this.#registry = registry;
     this.#slow = slow;
   }
@@ -182,7 +186,9 @@ export class Events {
     }
     if (!target.peer.fits(frame.length)) {
       this.#slow.watch(target, frame.length);
-      throw new IpcError("OVERLOADED", `the queue of client ${id} is full`);
+      const error = new IpcError("OVERLOADED", `the queue of client ${id} is full`);
+      this.#overloaded("queue", error);
+      throw error;
     }
     frame[OFFSET.flags]! &= ~(FLAGS.ACK | FLAGS.RETAIN);
     view.setUint32(OFFSET.source, client.id, true);

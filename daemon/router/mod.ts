@@ -8,7 +8,9 @@ import type { Hello, Roles } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
 import { OFFSET } from "../../protocol/frame.ts";
 import { type AccessAction, forbidden, NO_RULES, type Permissions, type Policy } from "../access.ts";
+import { Counters, countUnder, type Overload } from "../counters.ts";
 import type { Identity } from "../identity.ts";
+import { type Account, Accounts } from "../quota.ts";
 import { Channel, type ChannelRules, Client, Registry } from "../registry.ts";
 import { Events } from "./events.ts";
 import type { Peer } from "./peer.ts";
@@ -26,11 +28,15 @@ export interface Observer {
   refused(identity: Identity, channel: string, error: IpcError, count: number): void;
   /** There is a deadline to be kept: call `requests.tick` until there is none. */
   deadlines(): void;
+  /** Somebody was refused something because there is too much of it; it is counted already. */
+  overloaded(what: Overload, error: IpcError): void;
 }
 
 /** See the module's head. */
 export class Router {
   readonly registry: Registry<Peer> = new Registry();
+  readonly accounts: Accounts = new Accounts();
+  readonly counters: Counters = new Counters();
   readonly slow: Slow;
   readonly events: Events;
   readonly requests: Requests;
@@ -51,15 +57,17 @@ export class Router {
   constructor(observer: Observer, readonly now: () => number) {
     this.#observer = observer;
     this.slow = new Slow((client, error) => this.leave(client, error));
-    this.events = new Events(this.registry, this.slow);
-    this.requests = new Requests(this.registry, this.slow, now, () => observer.deadlines());
+    const overloaded = (what: Overload, error: IpcError): void => this.overloaded(what, error);
+    this.events = new Events(this.registry, this.slow, overloaded);
+    this.requests = new Requests(this.registry, this.slow, now, () => observer.deadlines(), overloaded);
   }
 
   /**
    * Takes a new client into a channel. It gets no events before {@linkcode roles} says that it listens.
    *
    * @throws {IpcError} SHUTDOWN if the broker is going away, CHANNEL_NOT_FOUND if the channel was closed while the client
-   *   was on its way, FORBIDDEN for a role that it cannot have, or if it may do nothing at all there.
+   *   was on its way, FORBIDDEN for a role that it cannot have, or if it may do nothing at all there, OVERLOADED if whoever
+   *   it is has as many connections as it may.
    */
   join(channel: Channel<Peer>, peer: Peer, dialect: string, hello: Hello, identity: Identity): Client<Peer> {
     if (this.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
@@ -69,7 +77,13 @@ export class Router {
     const may = this.#policy.permissions(identity, channel.name);
     this.#checkRoles(channel.name, identity, may, hello);
     if (!may.see) this.checkOpening(identity, channel.name);
-    const client = new Client(this.registry.nextId(), channel, peer, dialect, this.now(), hello, identity, may);
+    const id = this.registry.nextId(), account = this.accounts.of(identity, id), refusal = account.take("connections");
+    if (refusal !== undefined) {
+      this.overloaded("connections", refusal);
+      throw refusal;
+    }
+    const client = new Client(id, channel, peer, dialect, this.now(), hello, identity, may);
+    client.account = account;
     this.registry.add(client);
     return client;
   }
@@ -101,6 +115,7 @@ export class Router {
   leave(client: Client<Peer>, error?: IpcError, at_once = false): void {
     if (this.registry.clients.get(client.id) !== client) return;
     this.registry.remove(client);
+    client.account.give("connections");
     this.slow.forget(client);
     this.requests.leave(client);
     this.events.abandon(client);
@@ -125,11 +140,22 @@ export class Router {
     } else this.requests.request(client, frame);
   }
 
-  /** Opens a channel. Its socket is somebody else's business. */
-  open(name: string, dynamic: boolean, rules: ChannelRules): Channel<Peer> {
+  /** Counts what was refused because there is too much of something, and says so to whoever watches. */
+  overloaded(what: Overload, error: IpcError): void {
+    countUnder(this.counters.overloaded, what);
+    this.#observer.overloaded(what, error);
+  }
+
+  /**
+   * Opens a channel. Its socket is somebody else's business.
+   *
+   * @param opener Whom it counts for until it is closed; {@linkcode Account.take} has been asked.
+   */
+  open(name: string, dynamic: boolean, rules: ChannelRules, opener?: Account): Channel<Peer> {
     const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
     const channel = new Channel<Peer>(name, epoch, dynamic, rules);
     channel.idle_since_ms = this.now();
+    channel.opener = opener;
     this.registry.channels.set(name, channel);
     return channel;
   }
@@ -200,6 +226,9 @@ export class Router {
   close(channel: Channel<Peer>, error: IpcError): void {
     for (const client of [...channel.clients]) this.leave(client, error);
     this.registry.channels.delete(channel.name);
+    channel.opener?.give("channels");
+    channel.opener = undefined;
+    this.counters.keep(channel);
   }
 }
 

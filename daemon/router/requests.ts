@@ -15,12 +15,10 @@ import { ERROR_CODES, type ErrorName, IpcError } from "../../protocol/errors.ts"
 import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
 import { DEADLINE_MS_MAX } from "../../protocol/limits.ts";
 import { Deadlines } from "../deadlines.ts";
+import type { Overload } from "../counters.ts";
 import type { Channel, Client, OpenRequest, Registry } from "../registry.ts";
 import type { Peer } from "./peer.ts";
 import type { Slow } from "./slow.ts";
-
-/** How many requests one client may have open. */
-export const REQUESTS_OPEN_MAX = 16_384;
 
 type Open = OpenRequest<Peer>;
 
@@ -32,11 +30,22 @@ export class Requests {
   readonly #slow: Slow;
   readonly #now: () => number;
   readonly #watch: () => void;
+  readonly #overloaded: (what: Overload, error: IpcError) => void;
   /** Handlers whose replies wait for room, by the requester they wait for. */
   readonly #waiting = new Map<Client<Peer>, (() => void)[]>();
 
-  /** @param watch Called when there is a deadline to be kept. */
-  constructor(registry: Registry<Peer>, slow: Slow, now: () => number, watch: () => void) {
+  /**
+   * @param watch Called when there is a deadline to be kept.
+   * @param overloaded Told what was refused because there is too much of something.
+   */
+  constructor(
+    registry: Registry<Peer>,
+    slow: Slow,
+    now: () => number,
+    watch: () => void,
+    overloaded: (what: Overload, error: IpcError) => void,
+  ) {
+    this.#overloaded = overloaded;
     this.#watch = watch;
     this.#registry = registry;
     this.#slow = slow;
@@ -65,11 +74,12 @@ export class Requests {
       ? new IpcError("NO_HANDLER", `nobody handles requests on channel "${channel.name}"`)
       : handlers.length === 0
       ? new IpcError("OVERLOADED", `the queue of every handler on channel "${channel.name}" is full`)
-      : client.requests.size >= REQUESTS_OPEN_MAX
-      ? new IpcError("OVERLOADED", `you have ${REQUESTS_OPEN_MAX} requests open`)
-      : undefined;
+      : client.account.take("requests");
     if (handlers.length === 0) { for (const full of channel.handlers) this.#slow.watch(full, frame.length); }
-    if (refusal !== undefined) return client.peer.pushFrames(replyFrame(id, refusal));
+    if (refusal !== undefined) {
+      if (refusal.reason === "OVERLOADED") this.#overloaded(handlers.length === 0 ? "queue" : "requests", refusal);
+      return client.peer.pushFrames(replyFrame(id, refusal));
+    }
     const deadline = view.getUint32(OFFSET.aux, true) || Math.min(channel.rules.request_timeout_ms, DEADLINE_MS_MAX);
     const open: Open = {
       requester: client,
@@ -233,6 +243,7 @@ export class Requests {
 
   #close(open: Open): void {
     if (!open.requester.removeRequest(open)) return;
+    open.requester.account.give("requests");
     open.requester.channel.requests_open--;
     this.deadlines.remove(open);
   }

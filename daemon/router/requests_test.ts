@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FLAGS } from "../../protocol/frame.ts";
-import { REQUESTS_OPEN_MAX } from "./requests.ts";
+import { UNLIMITED } from "../quota.ts";
 import { large, settled, TestRouter } from "./testing.ts";
 
 const { MORE } = FLAGS;
@@ -229,13 +229,26 @@ Deno.test("Requests: a handler that is full and takes nothing is closed after st
   assert.deepEqual(await asker.told(), ["reply 2 from 0 OVERLOADED", "reply 1 from 0 HANDLER_GONE"]);
 });
 
-Deno.test("Requests: one client can have 16,384 open, then it is OVERLOADED", async () => {
-  const test = new TestRouter({ queue_bytes: 1 << 24 }), asker = test.join();
-  test.join({ handle: true });
-  for (let id = 1; id <= REQUESTS_OPEN_MAX; id++) asker.request(id);
+Deno.test("Requests: who has as many open as its quota is answered OVERLOADED, others are not, and what ends makes room", async () => {
+  const test = new TestRouter(), { router } = test;
+  router.accounts.change({ defaults: { ...UNLIMITED, requests: 3 }, tokens: new Map() });
+  const handler = test.join({ handle: true }), asker = test.join(), other = test.join();
+  for (let id = 1; id <= 3; id++) asker.request(id);
   assert.deepEqual(await asker.told(), []);
-  asker.request(99_999);
-  assert.deepEqual(await asker.told(), ["reply 99999 from 0 OVERLOADED"]);
+  asker.request(4);
+  assert.deepEqual(await asker.told(), ["reply 4 from 0 OVERLOADED"]);
+  assert.deepEqual(test.overloaded, [`requests: client ${asker.id} has 3 requests open, limit is 3 (quota.requests)`]);
+  other.request(1);
+  assert.deepEqual(await other.told(), []);
+  handler.reply(asker, 2);
+  asker.cancel(1);
+  await asker.told();
+  for (let id = 5; id <= 6; id++) asker.request(id);
+  assert.deepEqual(await asker.told(), []);
+  assert.equal(asker.client.account.requests, 3);
+  router.leave(asker.client);
+  assert.equal(asker.client.account.idle, true);
+  assert.equal(router.counters.overloaded.get("requests"), 1);
 });
 
 Deno.test("Requests.room() makes a handler wait while its requester is full, until there is room or it is gone", async () => {

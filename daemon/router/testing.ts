@@ -38,13 +38,14 @@ export class TestClient implements Peer {
   readonly #scanner = new Scanner(FROM_CLIENT, 1 << 30);
   #seen = 0;
 
-  constructor(router: Router, channel: Channel<Peer>, hello: Hello, resume?: number) {
+  constructor(router: Router, channel: Channel<Peer>, hello: Hello, resume?: number, token?: string) {
     this.#router = router;
     this.outbox = new Outbox(this.sink, channel.rules.queue_bytes, {
       room: () => router.drained(this.client),
       lost: () => router.slow.giveUp(this.client, "its queue is full"),
     });
-    this.client = router.join(channel, this, "test", hello, { ...ANONYMOUS, name: hello.name ?? "" });
+    this.client = router.join(channel, this, "test", hello, { ...ANONYMOUS, token, name: hello.name ?? "" });
+    this.outbox.charge(this.client.account);
     router.roles(this.client, hello, true, resume);
   }
 
@@ -132,6 +133,11 @@ export class TestClient implements Peer {
     this.#router.request(this.client, frame);
   }
 
+  /** Sends a CANCEL. */
+  cancel(id: number): void {
+    this.#router.requests.cancel(this.client, id);
+  }
+
   /** Sends a REPLY. */
   reply(to: TestClient, id: number, payload = "", flags = 0): void {
     this.#router.requests.reply(this.client, this.replyFrame(to, id, payload, flags));
@@ -205,6 +211,8 @@ export class TestRouter {
   readonly left: string[] = [];
   /** What was refused because of a rule. */
   readonly refused: string[] = [];
+  /** What was refused because there is too much of something. */
+  readonly overloaded: string[] = [];
   /** How often the router asked to have deadlines kept. */
   deadlines = 0;
 
@@ -214,6 +222,7 @@ export class TestRouter {
       left: (client, error) => this.left.push(`${client.id} ${error?.reason ?? "by itself"}`),
       deadlines: () => this.deadlines++,
       refused: (_identity, _channel, { message }) => this.refused.push(message),
+      overloaded: (what, error) => this.overloaded.push(`${what}: ${error.message}`),
     }, () => this.now_ms);
     this.channel = this.router.open("c", true, {
       max_message_bytes: 1 << 24,
@@ -226,8 +235,8 @@ export class TestRouter {
     });
   }
 
-  join(hello: Hello = {}, resume?: number): TestClient {
-    return new TestClient(this.router, this.channel, hello, resume);
+  join(hello: Hello = {}, resume?: number, token?: string): TestClient {
+    return new TestClient(this.router, this.channel, hello, resume, token);
   }
 
   /** Lets time pass, looking after everything each half second as the broker does. */

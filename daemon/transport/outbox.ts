@@ -23,6 +23,7 @@
 import { encodeGap } from "../../protocol/bodies.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
 import { buffers } from "../buffer_pool.ts";
+import { type Account, NOBODY } from "../quota.ts";
 
 /** Entries below this are gathered into one write. */
 const SMALL_BYTES = 8 * 1024;
@@ -74,6 +75,7 @@ export class Outbox {
   /** Whether runs stand here as frames, so that some of a run's events can be dropped; else it is all or none. */
   in_frames = true;
 
+  #account: Account = NOBODY;
   readonly #sink: Sink;
   readonly #owner: OutboxOwner;
   #entries: Entry[] = [];
@@ -100,6 +102,13 @@ export class Outbox {
     this.#owner = owner;
   }
 
+  /** Says in whose account it is what waits here, and will. */
+  charge(account: Account): void {
+    this.#account.queue(-this.queued_bytes);
+    this.#account = account;
+    account.queue(this.queued_bytes);
+  }
+
   /** Whether so many bytes more may be queued. Into an empty outbox anything may. */
   fits(bytes: number): boolean {
     return this.queued_bytes === 0 || this.queued_bytes + bytes <= this.limit_bytes;
@@ -113,7 +122,7 @@ export class Outbox {
   /** Queues a run of events that stays where it is in memory. */
   pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void {
     if (this.#sealed) return;
-    this.queued_bytes += end - start;
+    this.#count(end - start);
     const last = this.#last();
     if (joins(last, bytes, start, first)) {
       last.end = end;
@@ -129,7 +138,7 @@ export class Outbox {
   pushFrames(bytes: Uint8Array<ArrayBuffer>, start = 0, end = bytes.length): void {
     if (this.#sealed) return;
     const length = end - start, fits = this.fits(length);
-    this.queued_bytes += length;
+    this.#count(length);
     if (length >= SMALL_BYTES) {
       this.#entries.push({ bytes: bytes.slice(start, end), start: 0, end: length, first: 0, count: 0, last: 0 });
     } else {
@@ -154,7 +163,7 @@ export class Outbox {
     if (length >= SMALL_BYTES) return this.pushRun(bytes, 0, length, first, count);
     if (this.#sealed) return;
     const tail = this.#copy(bytes, 0, length), end = this.#tail_used, start = end - length;
-    this.queued_bytes += length;
+    this.#count(length);
     const last = this.#last();
     // Entries stay small, because they can only be dropped whole.
     if (joins(last, tail, start, first) && last.end - last.start < SMALL_BYTES) {
@@ -183,9 +192,9 @@ export class Outbox {
       const count = this.#shorten(entry, this.queued_bytes - aim), last = first + count - 1;
       const gap = this.#gap(before !== undefined && before.count < 0 ? before.first : first, last);
       dropped += count;
-      this.queued_bytes += gap.end;
+      this.#count(gap.end);
       if (before !== undefined && before.count < 0) {
-        this.queued_bytes -= before.end;
+        this.#count(-before.end);
         this.#entries[at - 1] = gap;
         if (entry.count === 0) this.#entries.splice(at, 1);
       } else this.#entries.splice(at++, entry.count === 0 ? 1 : 0, gap);
@@ -197,7 +206,7 @@ export class Outbox {
   clear(): void {
     for (let at = this.#head; at < this.#entries.length; at++) {
       const entry = this.#entries[at]!;
-      this.queued_bytes -= entry.end - entry.start;
+      this.#count(-(entry.end - entry.start));
       if (entry.count > 0) buffers.release(entry.bytes);
     }
     this.#entries.length = this.#head = 0;
@@ -211,9 +220,7 @@ export class Outbox {
 
   /** Takes nothing more and forgets what it has. */
   close(): void {
-    this.#closed = this.#sealed = true;
-    this.clear();
-    this.#settle();
+    this.#end();
   }
 
   /** Resolves when everything queued so far, and since, is written, or the outbox is closed. */
@@ -239,7 +246,7 @@ export class Outbox {
       entry.count = 0;
     }
     if (entry.count === 0) buffers.release(entry.bytes);
-    this.queued_bytes -= entry.start - before;
+    this.#count(-(entry.start - before));
     return had - entry.count;
   }
 
@@ -255,6 +262,12 @@ export class Outbox {
     tail.set(bytes.subarray(start, end), this.#tail_used);
     this.#tail_used += length;
     return tail;
+  }
+
+  /** So many bytes more wait, or fewer. */
+  #count(bytes: number): void {
+    this.queued_bytes += bytes;
+    this.#account.queue(bytes);
   }
 
   #start(): void {
@@ -274,17 +287,24 @@ export class Outbox {
   };
 
   readonly #fail = (error: unknown): void => {
-    this.#closed = this.#sealed = true;
-    this.clear();
-    this.#settle();
+    this.#end();
     this.#owner.lost(error);
   };
 
+  #end(): void {
+    this.#closed = this.#sealed = true;
+    this.clear();
+    // What is in flight waits for nobody any more.
+    this.#count(-this.queued_bytes);
+    this.#settle();
+  }
+
   #taken(bytes: number): void {
+    if (this.#closed) return;
     this.#done += bytes;
     this.writes++;
     this.written_bytes += bytes;
-    this.queued_bytes -= bytes;
+    this.#count(-bytes);
     if (this.queued_bytes <= this.limit_bytes) this.#over_bytes = 0;
     this.#owner.room();
   }

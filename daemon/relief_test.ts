@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { sha256 } from "../client/testing.ts";
+import type { QuotaSettings, Settings } from "../config/settings.ts";
+import { encodeFrame, encodeHello, type Frame, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
+import { decodeError } from "../protocol/bodies.ts";
+import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./testing.ts";
+
+const { BYE, EVENT, HELLO, PING, PONG, REPLY, REQUEST, WELCOME } = FRAME_TYPES;
+const encode = (text: string) => new TextEncoder().encode(text);
+const QUOTA: QuotaSettings = { connections: 3, queued_bytes: 300_000, requests: 2, channels: 2 };
+
+/** A broker where holders of the tokens "greedy" and "modest" come in by TCP, each with {@linkcode QUOTA}. */
+async function start(quota: Partial<QuotaSettings> = {}, reload?: (settings: Settings) => Settings) {
+  const names = ["greedy", "modest"],
+    tokens = await Promise.all(
+      names.map(async (name) => ({ name, sha256: await sha256(name) })),
+    );
+  let settings!: Settings;
+  const test = await startTestBroker(
+    { history_bytes: 0 },
+    (given) =>
+      settings = {
+        ...given,
+        channel_idle_ms: 1,
+        quota: { defaults: given.quota.defaults, tokens: new Map(names.map((name) => [name, { ...QUOTA, ...quota }])) },
+        listen: [{ name: "l", hostname: "127.0.0.1", port: 0, channel: undefined, tls: undefined, token_file: "t" }],
+      },
+    () => Promise.resolve(reload!(settings)),
+    () => ({ tls: undefined, tokens }),
+  );
+  const { listen } = await controlRequest(test.socket_dir, "stats") as { listen: { port: number }[] };
+  return Object.assign(test, { port: listen[0]!.port });
+}
+
+type Test = Awaited<ReturnType<typeof start>>;
+
+async function knock(test: Test, token: string, hello: Hello = {}): Promise<{ client: RawClient; first: Frame }> {
+  const client = RawClient.over(await Deno.connect({ port: test.port }));
+  const payload = encodeHello({ channel: "c", token, ...hello });
+  await client.send(PREFACE, encodeFrame({ type: HELLO, flags: 3, payload }));
+  return { client, first: (await client.next())! };
+}
+
+async function join(test: Test, token: string, hello: Hello = {}): Promise<RawClient> {
+  const { client, first } = await knock(test, token, hello);
+  assert.equal(first.type, WELCOME);
+  return client;
+}
+
+async function refused(test: Test, token: string, hello: Hello = {}): Promise<string> {
+  const { client, first } = await knock(test, token, hello);
+  client.close();
+  assert.equal(first.type, BYE);
+  const error = decodeError(first.payload);
+  return `${error.reason} ${error.message}`;
+}
+
+async function answers(client: RawClient): Promise<void> {
+  await client.send(encodeFrame({ type: PING }));
+  await client.until(PONG);
+}
+
+async function overloads(test: TestBroker): Promise<Record<string, number>> {
+  return (await controlRequest(test.socket_dir, "stats") as { overloaded: Record<string, number> }).overloaded;
+}
+
+Deno.test("quota.connections: one more is told OVERLOADED at HELLO, who left made room, and others are let in", async () => {
+  await using test = await start();
+  const clients = [await join(test, "greedy"), await join(test, "greedy"), await join(test, "greedy")];
+  const why = 'OVERLOADED token "greedy" has 3 connections open, limit is 3 (quota.connections)';
+  for (let n = 0; n < 5; n++) assert.equal(await refused(test, "greedy"), why);
+  clients.push(await join(test, "modest"));
+  for (const client of clients) await answers(client);
+  assert.deepEqual(await overloads(test), { connections: 5 });
+  assert.equal(test.log.filter((line) => line.includes("too much is asked")).length, 1);
+  const { refused_for } = await controlRequest(test.socket_dir, "stats") as { refused_for: unknown };
+  assert.deepEqual(refused_for, { OVERLOADED: 5 });
+  clients[0]!.close();
+  for (let tries = 0, let_in = false; !let_in; tries++) {
+    assert(tries < 100);
+    const { client, first } = await knock(test, "greedy");
+    let_in = first.type === WELCOME;
+    client.close();
+  }
+  for (const client of clients) client.close();
+});
+
+Deno.test("quota.channels: one more is refused to clients of that token, and what closes makes room", async () => {
+  await using test = await start({ connections: 100 });
+  const first = await join(test, "greedy", { channel: "one" }), second = await join(test, "greedy", { channel: "two" });
+  const why = 'OVERLOADED token "greedy" has 2 channels open that it has opened, limit is 2 (quota.channels)';
+  assert.equal(await refused(test, "greedy", { channel: "three" }), why);
+  const asks = await join(test, "greedy", { channel: "ipcd" });
+  const payload = encode('{"method":"open","params":{"channel":"four"}}');
+  await asks.send(encodeFrame({ type: REQUEST, flags: 2, id: 1, payload }));
+  const reply = decodeError((await asks.until(REPLY)).payload);
+  assert.equal(JSON.stringify([reply.reason, reply.data]), '["OVERLOADED",{"quota":"channels","limit":2}]');
+  (await join(test, "modest", { channel: "three" })).close();
+  // What is open already may be used.
+  (await join(test, "greedy", { channel: "one" })).close();
+  first.close();
+  let opened: RawClient | undefined;
+  for (let tries = 0; opened === undefined; tries++) {
+    assert(tries < 200);
+    const { client, first } = await knock(test, "greedy", { channel: "four" });
+    if (first.type === WELCOME) opened = client;
+    else client.close();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  for (const client of [second, asks, opened]) client.close();
+});
+
+Deno.test("quota.requests: one more is answered OVERLOADED at once, for all clients of the token together", async () => {
+  await using test = await start();
+  const handler = await join(test, "modest", { handle: true });
+  const [one, two] = [await join(test, "greedy"), await join(test, "greedy")], other = await join(test, "modest");
+  const ask = (client: RawClient, id: number) => client.send(encodeFrame({ type: REQUEST, id }));
+  await ask(one, 1), await ask(two, 1);
+  for (let n = 0; n < 2; n++) await handler.until(REQUEST);
+  await ask(two, 2);
+  const reply = await two.until(REPLY), error = decodeError(reply.payload);
+  assert.deepEqual([reply.id, error.reason], [2, "OVERLOADED"]);
+  assert.equal(error.message, 'token "greedy" has 2 requests open, limit is 2 (quota.requests)');
+  await ask(other, 1);
+  const asked = await handler.until(REQUEST);
+  await handler.send(encodeFrame({ type: REPLY, target: asked.source, id: asked.id, payload: encode("yes") }));
+  assert.equal(new TextDecoder().decode((await other.until(REPLY)).payload), "yes");
+  for (const client of [handler, one, two, other]) client.close();
+});
+
+Deno.test("quota.queued: of the token's clients the one with most in its queue is closed; nobody else notices", async () => {
+  await using test = await start();
+  const full = await join(test, "greedy", { listen: true, name: "full" });
+  const half = await join(test, "greedy", { name: "half" });
+  const other = await join(test, "modest", { listen: true }), publisher = await join(test, "modest");
+  const received = (async () => {
+    for (let n = 1; n <= 300; n++) assert.equal((await other.until(EVENT)).id, n);
+  })();
+  const payload = new Uint8Array(60_000);
+  for (let n = 0; n < 300; n++) await publisher.send(encodeFrame({ type: EVENT, payload }));
+  await received;
+  await answers(half);
+  // It is cut off if it does not even take what was being written.
+  assert(["SLOW_CONSUMER", undefined].includes(await full.reasonOfEnd()));
+  assert((await overloads(test))["queued"]! >= 1);
+  const line = test.log.find((line) => line.includes("closed a client that does not read"));
+  assert.match(line ?? "", /token \\"greedy\\" has \d+ bytes queued, limit is 300000 \(quota.queued\)/);
+  for (const client of [half, other, publisher]) client.close();
+});
+
+Deno.test("quota: what a reload changes holds for those who are there", async () => {
+  await using test = await start({}, (settings) => ({
+    ...settings,
+    quota: { ...settings.quota, tokens: new Map([["greedy", { ...QUOTA, connections: 1 }]]) },
+  }));
+  const client = await join(test, "greedy");
+  await test.broker.reload();
+  assert.match(await refused(test, "greedy"), /limit is 1 \(quota.connections\)/);
+  await answers(client);
+  client.close();
+});
