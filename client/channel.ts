@@ -33,6 +33,8 @@ export interface ClientInfo {
   name: string;
   /** As it said itself. */
   pid: number | null;
+  /** What the kernel says of it, if the broker asks; see `peer_credentials` in docs/configuration.md. */
+  credentials: { pid: number; uid: number; gid: number } | null;
   listen: boolean;
   handle: boolean;
   presence: boolean;

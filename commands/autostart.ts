@@ -15,7 +15,7 @@ import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { lockHolder } from "./lock_holder.ts";
 import { notice } from "./notice.ts";
-import { BROKER_PERMISSIONS, RUN_FLAGS } from "./permissions.ts";
+import { brokerPermissions, RUN_FLAGS } from "./permissions.ts";
 
 /** A broker that was started because somebody listened ends after this long without clients. */
 const AUTOSTARTED_IDLE_EXIT = "10m";
@@ -43,7 +43,8 @@ export async function startBrokerFor(settings: Settings, io: Io): Promise<void> 
 export async function startBroker(settings: Settings, options: readonly string[], io: Io): Promise<void> {
   const { log, before_bytes } = openLog(io);
   const deadline = performance.now() + START_MS_MAX;
-  let broker = spawnBroker(options, log, io);
+  const command = brokerCommand(settings);
+  let broker = spawnBroker(command, options, log, io);
   while (!await brokerAnswers(settings)) {
     if (performance.now() >= deadline) {
       throw cannotStart(`none answers after ${START_MS_MAX / 1000} s`, log, before_bytes);
@@ -53,7 +54,7 @@ export async function startBroker(settings: Settings, options: readonly string[]
       if (await lockHolder(settings, io) === undefined) {
         throw cannotStart(`it left with ${broker.ended.code}`, log, before_bytes);
       }
-      broker = spawnBroker(options, log, io);
+      broker = spawnBroker(command, options, log, io);
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
@@ -66,10 +67,10 @@ interface StartedBroker {
 }
 
 /** In a session of its own, so that neither Ctrl-C nor a closed terminal reaches it. */
-function spawnBroker(options: readonly string[], log: string, io: Io): StartedBroker {
+function spawnBroker(command: readonly string[], options: readonly string[], log: string, io: Io): StartedBroker {
   const named = LOCAL_VARIABLES.map((name) => [name, io.env(name)]).filter(([, value]) => value !== undefined);
   const child = new Deno.Command("/bin/sh", {
-    args: ["-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", log, ...brokerCommand(), "daemon", "run", ...options],
+    args: ["-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", log, ...command, "daemon", "run", ...options],
     env: Object.fromEntries(named),
     detached: true,
     stdin: "null",
@@ -83,9 +84,9 @@ function spawnBroker(options: readonly string[], log: string, io: Io): StartedBr
 }
 
 /** Whoever runs this program runs the broker too; its permissions are fewer where the program is a bundle. */
-function brokerCommand(): string[] {
+function brokerCommand(settings: Settings): string[] {
   const program = new URL(Deno.mainModule).pathname;
-  const flags = isBundle() ? [...RUN_FLAGS, ...BROKER_PERMISSIONS] : ["--allow-all"];
+  const flags = isBundle() ? [...RUN_FLAGS, ...brokerPermissions(settings)] : ["--allow-all"];
   return [Deno.execPath(), "run", ...flags, decodeURIComponent(program)];
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ClientInfo } from "../client/mod.ts";
+import { accountName } from "../config/accounts.ts";
 import { formatDuration } from "../config/units.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { askBroker } from "./connection.ts";
@@ -36,14 +37,16 @@ export async function runClients({ channel, json }: ClientsOptions, io: Io): Pro
   return EXIT.OK;
 }
 
-/** A table of clients. */
+/** A table of clients. What the kernel says of one is shown in the place of what it says itself. */
 export function clientsText(clients: readonly ClientInfo[]): string {
+  const known = clients.some(({ credentials }) => credentials !== null);
   return tableText(
     [
       { heading: "CLIENT", right: true },
       { heading: "CHANNEL" },
       { heading: "NAME" },
       { heading: "PID", right: true },
+      ...(known ? [{ heading: "USER" }] : []),
       { heading: "ROLES" },
       { heading: "IN", right: true },
       { heading: "OUT", right: true },
@@ -54,7 +57,8 @@ export function clientsText(clients: readonly ClientInfo[]): string {
       client.client,
       client.channel,
       client.name,
-      client.pid,
+      pidText(client),
+      ...(known ? [client.credentials === null ? null : accountName("user", client.credentials.uid)] : []),
       (["listen", "handle", "presence"] as const).filter((role) => client[role]).join(","),
       client.events_in,
       client.events_out,
@@ -62,4 +66,10 @@ export function clientsText(clients: readonly ClientInfo[]): string {
       formatDuration(Math.round(client.connected_ms / 1000) * 1000),
     ]),
   );
+}
+
+/** A process that says another number than its own shall not be taken for the other. */
+function pidText({ pid, credentials }: ClientInfo): string | number | null {
+  if (credentials === null || credentials.pid === pid) return pid;
+  return pid === null ? credentials.pid : `${credentials.pid}, says ${pid}`;
 }

@@ -17,6 +17,8 @@ export interface DaemonOptions {
   config: string | undefined;
   /** A duration that stands in the place of `idle_exit`'s default. */
   idle_exit_default: string | undefined;
+  /** `run` only says with which permissions it wants to be run. */
+  print_permissions: boolean;
   /** For `status`. */
   json: boolean;
 }
@@ -32,12 +34,14 @@ export function parseDaemon(argv: readonly string[]): DaemonOptions {
     .addArgument(new Argument("<action>", "what to do").choices(DAEMON_ACTIONS))
     .option("--config <path>", "run, start, restart: read this configuration file and no other")
     .option("--json", "status: as one JSON object")
-    .addOption(new Option("--idle-exit-default <duration>", "for brokers that are started on demand").hideHelp());
+    .addOption(new Option("--idle-exit-default <duration>", "for brokers that are started on demand").hideHelp())
+    .addOption(new Option("--print-permissions", "for the script that starts the broker").hideHelp());
   const { args: [action], options } = parseArguments(parser, argv);
   return {
     action,
     config: options.config,
     idle_exit_default: options.idleExitDefault,
+    print_permissions: options.printPermissions ?? false,
     json: options.json ?? false,
   };
 }

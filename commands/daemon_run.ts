@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Settings } from "../config/settings.ts";
 import type { Broker } from "../daemon/mod.ts";
 import { checkGroups } from "../config/accounts.ts";
 import { stateDirectory } from "../config/files.ts";
@@ -11,8 +12,9 @@ import { loadSettings } from "../config/load.ts";
 import { readTokens } from "../config/tokens.ts";
 import { buildInfo } from "./build_info.ts";
 import type { DaemonOptions } from "./daemon.ts";
-import { EXIT } from "./exit_codes.ts";
+import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
+import { brokerPermissions } from "./permissions.ts";
 
 /** Runs until it is told to stop, by a signal or through the control channel. @returns 0. */
 export async function runBroker(options: DaemonOptions, io: Io): Promise<number> {
@@ -31,7 +33,13 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     read_last = files;
     return settings;
   };
-  const settings = await load(), { version } = await buildInfo();
+  const settings = await load();
+  if (options.print_permissions) {
+    io.stdout.write(`${brokerPermissions(settings).join(" ")}\n`);
+    return EXIT.OK;
+  }
+  checkPermissions(settings);
+  const { version } = await buildInfo();
   read_before = read_last;
   const [{ startBroker }, { openLog }] = await Promise.all([
     import("../daemon/mod.ts"),
@@ -73,4 +81,14 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     await log.close();
   }
   return EXIT.OK;
+}
+
+/** @throws {Failure} If this process was not given what the configuration calls for. */
+function checkPermissions({ peer_credentials }: Settings): void {
+  if (!peer_credentials || Deno.permissions.querySync({ name: "ffi" }).state === "granted") return;
+  throw new Failure(
+    EXIT.CONFIGURATION,
+    "cannot ask who connects (peer_credentials = true): this process was started without --allow-ffi. Start it by " +
+      "ipc as it is installed, add --allow-ffi to your own deno run, or set peer_credentials = false",
+  );
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ClientInfo } from "../client/mod.ts";
+import { accountName } from "../config/accounts.ts";
 import type { ChannelSettings } from "../config/settings.ts";
 import { formatBytes, formatDuration } from "../config/units.ts";
 import type { ChannelLine } from "./channels.ts";
@@ -50,6 +51,7 @@ function detailsText(details: ChannelDetails): string {
   const fields = fieldsText([
     ["channel", details.channel],
     ["socket", details.path],
+    ["open to", openTo(settings)],
     ["opened", details.dynamic ? "on demand" : "by the configuration"],
     ["epoch", details.epoch],
     ["events", `${details.events} (${formatBytes(details.bytes)}), ${details.rate_per_s} a second now`],
@@ -66,4 +68,10 @@ function detailsText(details: ChannelDetails): string {
     ["clients", `${details.clients}: ${details.listeners} listening, ${details.handlers} handling`],
   ]);
   return details.client_list.length === 0 ? fields : `${fields}\n${clientsText(details.client_list)}`;
+}
+
+function openTo({ socket_mode, socket_gid }: ChannelSettings): string {
+  if ((socket_mode & 0o006) !== 0) return "everybody";
+  if ((socket_mode & 0o060) === 0) return "the broker's user";
+  return socket_gid === undefined ? "the broker's user and group" : `group ${accountName("group", socket_gid)}`;
 }

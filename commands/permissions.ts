@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Settings } from "../config/settings.ts";
 
 /**
  * Nothing is looked for beside the bundle: no configuration, no lock file, nothing to download.
@@ -29,15 +30,17 @@ export const RUN_FLAGS: readonly string[] = [
 /** Sockets and files, `IPC_*`, and whose sockets and files they are. */
 const CLIENT_PERMISSIONS = ["--allow-read", "--allow-write", "--allow-net", "--allow-env", "--allow-sys"];
 
-/** The broker runs no programs. */
-export const BROKER_PERMISSIONS: readonly string[] = CLIENT_PERMISSIONS;
+/** The broker runs no programs, and calls foreign functions only if it is to find out who connects. */
+export function brokerPermissions({ peer_credentials }: Pick<Settings, "peer_credentials">): readonly string[] {
+  return peer_credentials ? [...CLIENT_PERMISSIONS, "--allow-ffi"] : CLIENT_PERMISSIONS;
+}
 
 /** By verb; `undefined` for all others. */
 export const VERB_PERMISSIONS: ReadonlyMap<string | undefined, readonly string[]> = new Map([
   // Commands, and a broker; poll(2), to notice that nobody reads any more.
   ["listen", [...CLIENT_PERMISSIONS, "--allow-run", "--allow-ffi"]],
   ["handle", [...CLIENT_PERMISSIONS, "--allow-run"]],
-  // start, stop and restart.
+  // start, stop and restart. For run, the launcher asks which of brokerPermissions() the configuration calls for.
   ["daemon", [...CLIENT_PERMISSIONS, "--allow-run"]],
   [undefined, CLIENT_PERMISSIONS],
 ]);

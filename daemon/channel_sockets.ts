@@ -10,9 +10,11 @@ import type { Log } from "./log.ts";
 import type { Account } from "./quota.ts";
 import type { Channel } from "./registry.ts";
 import type { Peer, Router } from "./router/mod.ts";
+import type { PeerCredentials } from "./identity.ts";
 import { mayBeOpened } from "./settings_view.ts";
 import { Listener, type SocketAccess } from "./transport/listener.ts";
 import type { TokenGate } from "./tokens.ts";
+import type { PeerFinder } from "./transport/peer_finder.ts";
 
 /** How many channels may be open. */
 const CHANNELS_MAX = 16_384;
@@ -27,7 +29,9 @@ export interface ChannelSocketsOwner {
   settings(): Settings;
   /** Judges tokens. */
   readonly gate: TokenGate;
-  accepted(conn: Deno.Conn, door: Door): void;
+  /** Finds out who connects, if that is wanted. */
+  readonly peers: PeerFinder | undefined;
+  accepted(conn: Deno.Conn, door: Door, credentials: PeerCredentials | undefined): void;
   ready(): Promise<void> | undefined;
   /** Logs what could happen with every connection. */
   warn(message: string, properties: Record<string, unknown>): void;
@@ -167,7 +171,8 @@ export class ChannelSockets {
     let listener: Listener;
     try {
       listener = await Listener.bind(path, accessOf(this.rules(name)), {
-        accepted: (conn) => this.#owner.accepted(conn, door),
+        peers: this.#owner.peers,
+        accepted: (conn, credentials) => this.#owner.accepted(conn, door, credentials),
         ready: () => this.#owner.ready(),
         rebound: () => log.warning("a socket was removed and is bound again", { channel: name, path }),
         failed: (error) => this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),

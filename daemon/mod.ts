@@ -23,7 +23,9 @@ import { plainSettings } from "./settings_view.ts";
 import { SharedListeners } from "./shared_listeners.ts";
 import { TokenGate } from "./tokens.ts";
 import { Connection } from "./transport/connection.ts";
+import type { PeerCredentials } from "./identity.ts";
 import { Keepalive } from "./transport/keepalive.ts";
+import { PeerFinder } from "./transport/peer_finder.ts";
 import { Strangers } from "./transport/strangers.ts";
 
 export type { Log } from "./log.ts";
@@ -72,13 +74,17 @@ export interface Broker {
  * Starts a broker.
  *
  * @throws {IpcError} FORBIDDEN if another one holds the lock, or something that is not ours stands at a channel's path;
- *   CHANNEL_RECV if a socket cannot be bound.
+ *   CHANNEL_RECV if a socket cannot be bound. FORBIDDEN too if the settings want peer credentials and cannot have them.
  */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   // Before anything else: whoever connects between bind and chmod would be let in.
   Deno.umask(0o177);
-  const lock = await Lock.take(options.state_dir, options.settings.socket_dir, options.version);
-  const broker = new RunningBroker(options, lock);
+  const peers = options.settings.peer_credentials ? new PeerFinder() : undefined;
+  const lock = await Lock.take(options.state_dir, options.settings.socket_dir, options.version).catch((error) => {
+    peers?.close();
+    throw error;
+  });
+  const broker = new RunningBroker(options, lock, peers);
   try {
     await broker.start();
   } catch (error) {
@@ -94,6 +100,7 @@ class RunningBroker implements Broker {
   readonly #options: BrokerOptions;
   readonly #log: Log;
   readonly #lock: Lock;
+  readonly #peers: PeerFinder | undefined;
   readonly #router: Router;
   readonly #service: Service;
   readonly #strangers: Strangers;
@@ -112,6 +119,7 @@ class RunningBroker implements Broker {
     this.#strangers.remove(connection);
     this.#keepalive.remove(connection);
     this.#clients.delete(connection);
+    if (connection.credentials !== undefined) this.#peers?.gone(connection.credentials);
   };
   #ticks = 0;
   #ticker: ReturnType<typeof setInterval> | undefined;
@@ -120,7 +128,8 @@ class RunningBroker implements Broker {
   #warned = new Map<string, number>();
   #settle!: () => void;
 
-  constructor(options: BrokerOptions, lock: Lock) {
+  constructor(options: BrokerOptions, lock: Lock, peers: PeerFinder | undefined) {
+    this.#peers = peers;
     this.#options = options;
     this.#settings = options.settings;
     this.#log = options.log;
@@ -144,7 +153,8 @@ class RunningBroker implements Broker {
       log: options.log,
       settings: () => this.#settings,
       gate: this.#gate,
-      accepted: (conn, door) => this.#accepted(conn, door),
+      peers: this.#peers,
+      accepted: (conn, door, credentials) => this.#accepted(conn, door, credentials),
       ready: () => this.#strangers.ready(),
       warn: (message, properties) => this.#warn(message, properties),
       announce: (event) => this.#announce(event),
@@ -153,7 +163,7 @@ class RunningBroker implements Broker {
       registry: this.#router.registry,
       gate: this.#gate,
       secrets: options.secrets ?? (() => ({ tls: undefined, tokens: undefined })),
-      accepted: (conn, door) => this.#accepted(conn, door),
+      accepted: (conn, door) => this.#accepted(conn, door, undefined),
       ready: () => this.#strangers.ready(),
       failed: (listener, error) => this.#warn("cannot accept connections", { listener, error: String(error) }),
       unauthorized: (listener, why) => void this.#warn("refused a connection", { listener, why }),
@@ -221,6 +231,7 @@ class RunningBroker implements Broker {
   async abort(): Promise<void> {
     await Promise.all([this.#shared.close(), this.#channels.close()]);
     for (const connection of this.#connections) connection.close();
+    this.#peers?.close();
     this.#lock.release();
   }
 
@@ -315,6 +326,7 @@ class RunningBroker implements Broker {
     for (const connection of this.#connections) connection.close();
     clearInterval(this.#ticker);
     clearInterval(this.#deadline_ticker);
+    this.#peers?.close();
     this.#log.info("broker has ended");
     this.#settle();
   }
@@ -326,9 +338,10 @@ class RunningBroker implements Broker {
     return true;
   }
 
-  #accepted(conn: Deno.Conn, door: Door): void {
+  #accepted(conn: Deno.Conn, door: Door, credentials: PeerCredentials | undefined): void {
     const { channel } = door, { queue_bytes } = channel?.rules ?? this.#settings.defaults;
     const connection = new Connection(conn, queue_bytes, this.#forget);
+    connection.credentials = credentials;
     this.#connections.add(connection);
     this.#router.counters.connections++;
     // Whoever is about to say HELLO must not find the channel closed.

@@ -29,6 +29,7 @@ const FIND_VERB = `find_verb() {
     case "\${1-}" in
       ${[...GLOBAL_OPTIONS.keys()].join("|")}) shift; [ $# -eq 0 ] || shift ;;
       --*=*) shift ;;
+      daemon) case " $* " in *" run "*) verb="daemon run" ;; *) verb=daemon ;; esac; return ;;
       *) verb="\${1-}"; return ;;
     esac
   done
@@ -37,20 +38,30 @@ find_verb "$@"
 `;
 
 /**
- * The script that starts the bundle.
+ * The script that starts the bundle. A broker in the foreground is started in two steps: first it says which permissions
+ * its configuration calls for, then it gets those and no others. What it says else is the help that was asked for.
  *
  * @param deno Path of the Deno to run it with.
  * @param program Path of the bundle.
  */
 export function launcher(deno: string, program: string): string {
+  const words = (...all: string[]) => all.map(shellWord).join(" ");
   const start = (permissions: readonly string[]) =>
-    `exec ${[deno, "run", ...RUN_FLAGS, ...permissions, program].map(shellWord).join(" ")} "$@"`;
+    `exec ${words(deno, "run", ...RUN_FLAGS, ...permissions, program)} "$@"`;
   const cases: string[] = [];
+  const others = start(VERB_PERMISSIONS.get(undefined)!);
+  const broker = `  "daemon run")
+    permissions=$(${others} --print-permissions) || exit
+    case "$permissions" in
+      --allow-*) exec ${words(deno, "run", ...RUN_FLAGS)} $permissions ${words(program)} "$@" ;;
+      *) printf '%s\\n' "$permissions"; exit ;;
+    esac
+    ;;
+`;
   for (const [verb, permissions] of VERB_PERMISSIONS) {
     if (verb !== undefined) cases.push(`  ${verb}) ${start(permissions)} ;;\n`);
   }
-  const others = start(VERB_PERMISSIONS.get(undefined)!);
-  return `#!/bin/sh\n${MARK}\n${FIND_VERB}case "$verb" in\n${cases.join("")}  *) ${others} ;;\nesac\n`;
+  return `#!/bin/sh\n${MARK}\n${FIND_VERB}case "$verb" in\n${broker}${cases.join("")}  *) ${others} ;;\nesac\n`;
 }
 
 /** See {@linkcode places}. */

@@ -15,6 +15,7 @@ export function describeClient(context: ControlContext, client: Client<Peer>): R
     name: client.name,
     token: client.identity.token ?? null,
     pid: client.pid ?? null,
+    credentials: client.identity.credentials ?? null,
     dialect: client.dialect,
     listen: client.listen,
     handle: client.handle,

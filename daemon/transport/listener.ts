@@ -17,7 +17,10 @@
  * @module
  */
 import { IpcError } from "../../protocol/errors.ts";
-import { Acceptor, type AcceptorOwner } from "./acceptor.ts";
+import type { PeerCredentials } from "../identity.ts";
+import { type Accepting, Acceptor, type AcceptorOwner } from "./acceptor.ts";
+import { type Caller, callersOf } from "./callers.ts";
+import type { PeerFinder } from "./peer_finder.ts";
 
 /** Who may connect. */
 export interface SocketAccess {
@@ -31,7 +34,11 @@ export interface SocketAccess {
 const OWNER_ALONE = 0o600, UMASK = 0o777 & ~OWNER_ALONE;
 
 /** What the listener tells whoever owns it. */
-export interface ListenerOwner extends AcceptorOwner<Deno.UnixConn> {
+export interface ListenerOwner extends Omit<AcceptorOwner<Deno.UnixConn>, "accepted"> {
+  /** Finds out who connects, if that is wanted. */
+  readonly peers?: PeerFinder | undefined;
+  /** Somebody connected. */
+  accepted(conn: Deno.UnixConn, credentials: PeerCredentials | undefined): void;
   /** The socket had been removed, and is there again. */
   rebound(): void;
 }
@@ -41,7 +48,7 @@ export class Listener {
   readonly path: string;
   readonly #owner: ListenerOwner;
   /** `undefined` while nothing is bound. */
-  #bound: { listener: Deno.UnixListener; acceptor: Acceptor<Deno.UnixConn> } | undefined;
+  #bound: { listener: Deno.UnixListener; acceptor: Acceptor<Caller> } | undefined;
   #inode: number | null = null;
   #access: SocketAccess;
   #closed = false;
@@ -114,13 +121,21 @@ export class Listener {
   #bind(): void {
     const listener = listen(this.path);
     this.#inode = Deno.lstatSync(this.path).ino;
+    const owner = this.#owner;
+    let callers: Accepting<Caller>;
     try {
       grant(this.path, this.#access, OWNER_ALONE);
+      callers = callersOf(listener, owner.peers, (error) => owner.failed(error));
     } catch (error) {
       listener.close();
       throw error;
     }
-    this.#bound = { listener, acceptor: new Acceptor(listener, this.#owner) };
+    const acceptor = new Acceptor<Caller>(callers, {
+      accepted: ({ conn, credentials }) => owner.accepted(conn, credentials),
+      ready: () => owner.ready(),
+      failed: (error) => owner.failed(error),
+    });
+    this.#bound = { listener, acceptor };
   }
 
   async #release(): Promise<void> {
