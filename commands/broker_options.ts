@@ -19,8 +19,11 @@ export const GLOBAL_OPTIONS: ReadonlyMap<string, string> = new Map([
   ["--token-file", "IPC_TOKEN_FILE"],
 ]);
 
-/** Variables that say where this machine's broker is; the others are about one elsewhere. */
+/** Variables that say where this machine's broker is. */
 export const LOCAL_VARIABLES: readonly string[] = ["IPC_CONFIG", "IPC_SOCKET_DIR"];
+
+/** Variables that are about a broker elsewhere. */
+export const ELSEWHERE_VARIABLES: readonly string[] = ["IPC_CONNECT", "IPC_CA"];
 
 /** What {@linkcode takeGlobalOptions} found. */
 export interface GlobalOptions {
@@ -70,27 +73,41 @@ export function brokerOptions(
   { socket_dir, broker_uid, listen }: Pick<Settings, "socket_dir" | "broker_uid" | "listen">,
   os: string = Deno.build.os,
 ): BrokerOptions {
-  const url = io.env("IPC_CONNECT"), ca = io.env("IPC_CA"), token_file = io.env("IPC_TOKEN_FILE");
+  const url = io.env("IPC_CONNECT"), ca = io.env("IPC_CA"), token = tokenOf(io);
   const options: BrokerOptions = url ? { url } : { socket_dir };
   if (!url && broker_uid !== undefined) options.broker_uid = broker_uid;
   const shared = os === "windows" ? listen.find(({ channel, port }) => channel === undefined && port !== 0) : undefined;
   if (shared !== undefined) options.fallback_url = urlOf(shared);
-  if ((url || shared) && ca) options.ca = read(ca, "the certificate", "--ca, IPC_CA");
-  if (token_file) {
-    const token = read(token_file, "the token", "--token-file, IPC_TOKEN_FILE").trim();
-    if (token === "") throw new Failure(EXIT.CONFIGURATION, `Cannot use the token in "${token_file}": it is empty`);
-    options.token = token;
-  }
+  if ((url || shared) && ca) options.ca = read(ca, "the certificate", "--ca, IPC_CA").text;
+  if (token !== undefined) options.token = token;
   return options;
+}
+
+/** This machine's broker, wherever others are sent. A token that is for one elsewhere is not shown to it. */
+export function localBrokerOptions(io: Io, { socket_dir, broker_uid }: Settings): BrokerOptions {
+  return { socket_dir, broker_uid, token: io.env("IPC_CONNECT") ? undefined : tokenOf(io) };
+}
+
+function tokenOf(io: Io): string | undefined {
+  const path = io.env("IPC_TOKEN_FILE");
+  if (!path) return undefined;
+  const wrong = (why: string) => new Failure(EXIT.CONFIGURATION, `Cannot use the token in "${path}": ${why}`);
+  const { text, mode } = read(path, "the token", "--token-file, IPC_TOKEN_FILE"), token = text.trim();
+  if (token === "") throw wrong("it is empty");
+  if (mode !== null && (mode & 0o007) !== 0) {
+    throw wrong(`everybody may read or change it. Make a new one with "ipc token new --replace", or: chmod o= ${path}`);
+  }
+  return token;
 }
 
 function urlOf({ hostname, port, tls }: ListenSettings): string {
   return `${tls === undefined ? "tcp" : "tls"}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
-function read(path: string, what: string, option: string): string {
+function read(path: string, what: string, option: string): { text: string; mode: number | null } {
   try {
-    return Deno.readTextFileSync(path);
+    const text = Deno.readTextFileSync(path);
+    return { text, mode: Deno.statSync(path).mode };
   } catch (error) {
     throw new Failure(EXIT.CONFIGURATION, `Cannot read ${what} (${option}): ${(error as Error).message}`, {
       cause: error,

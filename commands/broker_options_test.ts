@@ -31,7 +31,8 @@ Deno.test("takeGlobalOptions() takes what stands before the verb, and nothing be
 Deno.test("brokerOptions() reads the files that are named, and says which cannot be read", async () => {
   const settings = { socket_dir: "/sockets", broker_uid: undefined, listen: [] }, dir = Deno.makeTempDirSync();
   try {
-    await Deno.writeTextFile(`${dir}/token`, "secret\n");
+    await Deno.writeTextFile(`${dir}/token`, "secret\n", { mode: 0o600 });
+    await Deno.writeTextFile(`${dir}/open`, "secret\n", { mode: 0o644 });
     await Deno.writeTextFile(`${dir}/ca`, "pem");
     await Deno.writeTextFile(`${dir}/empty`, " \n");
     const of = (env: Record<string, string>) => brokerOptions(memoryIo({ env }), settings);
@@ -45,6 +46,7 @@ Deno.test("brokerOptions() reads the files that are named, and says which cannot
     assert.throws(() => of({ ...all, IPC_CA: `${dir}/none` }), /Cannot read the certificate \(--ca, IPC_CA\).*none/);
     assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/none` }), /Cannot read the token/);
     assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/empty` }), /it is empty/);
+    assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/open` }), /everybody may read or change it.*chmod o= .*open/);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

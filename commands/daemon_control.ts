@@ -7,6 +7,7 @@ import { type BrokerOptions, control, IpcError } from "../client/mod.ts";
 import { formatBytes, formatDuration } from "../config/units.ts";
 import type { Settings } from "../config/settings.ts";
 import { startBroker } from "./autostart.ts";
+import { localBrokerOptions } from "./broker_options.ts";
 import { brokerAnswers } from "./connection.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
@@ -53,10 +54,14 @@ async function stop(_options: DaemonOptions, settings: Settings, io: Io): Promis
     return EXIT.OK;
   }
   try {
-    await control("drain", {}, askingAt(settings));
+    await control("drain", {}, asking(settings, io));
   } catch (error) {
     if (!(error instanceof IpcError)) throw error;
-    signalProcess(pid, "SIGTERM");
+    try {
+      signalProcess(pid, "SIGTERM");
+    } catch (denied) {
+      throw denied instanceof Deno.errors.PermissionDenied ? error : denied;
+    }
   }
   const deadline = performance.now() + settings.drain_timeout_ms + STOP_MARGIN_MS;
   // A signal that changes nothing tells whether there still is such a process.
@@ -71,7 +76,7 @@ async function stop(_options: DaemonOptions, settings: Settings, io: Io): Promis
 }
 
 async function status(options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
-  const stats = await control("stats", {}, askingAt(settings)) as Stats;
+  const stats = await control("stats", {}, asking(settings, io)) as Stats;
   if (options.json) io.stdout.write(`${JSON.stringify(stats)}\n`);
   else {
     io.stdout.write(fieldsText([
@@ -108,19 +113,19 @@ interface Stats {
 
 /** Looks at the configuration itself first: what is wrong with it is then said as for any other command. */
 async function reload(_options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
-  await control("reload", {}, askingAt(settings));
+  await control("reload", {}, asking(settings, io));
   notice(io.stderr, "the broker has read its configuration again");
   return EXIT.OK;
 }
 
 /** Where this machine's broker is, and who asks. */
-function askingAt({ socket_dir, broker_uid }: Settings): BrokerOptions {
-  return { socket_dir, broker_uid, name: "ipc daemon" };
+function asking(settings: Settings, io: Io): BrokerOptions {
+  return { ...localBrokerOptions(io, settings), name: "ipc daemon" };
 }
 
 async function pidOf(settings: Settings, io: Io): Promise<number | undefined> {
   try {
-    const { pid } = await control("ping", {}, askingAt(settings)) as {
+    const { pid } = await control("ping", {}, asking(settings, io)) as {
       pid: number;
     };
     return pid;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { LOCAL_VARIABLES, takeGlobalOptions, withVariables } from "./broker_options.ts";
+import { ELSEWHERE_VARIABLES, takeGlobalOptions, withVariables } from "./broker_options.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output, WriteError } from "./io.ts";
 import { notice, writeNotice } from "./notice.ts";
@@ -24,7 +24,7 @@ export async function dispatch(all: readonly string[], surroundings: Io): Promis
     const name = argv[0] === "--version" || argv[0] === "-V" ? "version" : argv[0];
     const entry = VERBS.find((entry) => entry.name === name);
     if (entry === undefined) return await overview(argv, io);
-    if (entry.local && [...values.keys()].some((variable) => !LOCAL_VARIABLES.includes(variable))) {
+    if (entry.local && [...values.keys()].some((variable) => ELSEWHERE_VARIABLES.includes(variable))) {
       return await mistake(`${entry.name} is about this machine and cannot be asked of a broker elsewhere`, io);
     }
     const { verb } = await entry.load();
@@ -70,7 +70,7 @@ async function overview(argv: readonly string[], io: Io): Promise<number> {
   program.option("--socket-dir <directory>", "where the sockets stand (IPC_SOCKET_DIR)");
   program.option("--connect <url>", "a broker elsewhere, tcp://host:port or tls://host:port (IPC_CONNECT)");
   program.option("--ca <file>", "certificate of the authority that signed its certificate (IPC_CA)");
-  program.option("--token-file <file>", "holds the token that it asks for (IPC_TOKEN_FILE)");
+  program.option("--token-file <file>", "holds the token that says who this is (IPC_TOKEN_FILE)");
   for (const { name, summary } of VERBS) program.command(name).summary(summary).helpOption(false);
   try {
     if (argv.length > 0) parseArguments(program, argv[0] === "help" ? ["--help"] : argv);

@@ -39,6 +39,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./daemon.ts"),
   },
   {
+    name: "token",
+    summary: "make, list and revoke the tokens that a broker accepts",
+    local: true,
+    load: () => import("./token.ts"),
+  },
+  {
     name: "sockname",
     summary: "print the path of a channel's socket",
     local: true,

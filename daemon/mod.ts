@@ -126,6 +126,8 @@ class RunningBroker implements Broker {
   #deadline_ticker: ReturnType<typeof setInterval> | undefined;
   #idle_since_ms = performance.now();
   #warned = new Map<string, number>();
+  /** Refusals that a dialect may report once more, as the end of a connection. */
+  readonly #counted = new WeakSet<IpcError>();
   #settle!: () => void;
 
   constructor(options: BrokerOptions, lock: Lock, peers: PeerFinder | undefined) {
@@ -140,7 +142,7 @@ class RunningBroker implements Broker {
       joined: (client) => this.#joined(client),
       left: (client, reason) => this.#left(client, reason),
       deadlines: () => this.#watchDeadlines(),
-      refused: (identity, channel, { message }, count) => this.#forbid(describe(identity), channel, message, count),
+      refused: (identity, channel, error, count) => this.#forbid(describe(identity), channel, error, count),
       overloaded: (what, error) => this.#warn("too much is asked", { what, why: error.message }, `overloaded ${what}`),
     }, now);
     this.#relief = new Relief(this.#router);
@@ -185,6 +187,7 @@ class RunningBroker implements Broker {
         this.#strangers.addAgain(connection);
       },
       refused: (connection, error) => {
+        if (this.#counted.has(error)) return;
         const client = this.#clients.get(connection);
         this.#refuse(error, { channel: client?.channel.name, client: client?.id });
       },
@@ -361,8 +364,9 @@ class RunningBroker implements Broker {
   }
 
   /** Somebody tried what a rule denies. */
-  #forbid(who: string, channel: string, why: string, count: number): void {
-    const { refused } = this.#router.counters;
+  #forbid(who: string, channel: string, error: IpcError, count: number): void {
+    const { refused } = this.#router.counters, why = error.message;
+    this.#counted.add(error);
     countUnder(refused, "FORBIDDEN", count);
     if (this.#warn("refused what a rule denies", { who, channel, why, refused: refused.get("FORBIDDEN") })) {
       this.#announce({ event: "refused", reason: why });

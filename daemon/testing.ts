@@ -5,7 +5,7 @@
  * @module
  */
 import { NO_ACCESS } from "../config/keys.ts";
-import type { ChannelSettings, ListenSecrets, ListenSettings, Settings } from "../config/settings.ts";
+import type { ChannelSettings, ListenSecrets, ListenSettings, Settings, TokenHash } from "../config/settings.ts";
 import {
   decodeError,
   decodeFrame,
@@ -75,6 +75,7 @@ export async function startTestBroker(
   change: (settings: Settings) => Settings = (settings) => settings,
   reload?: () => Promise<Settings>,
   secrets?: (listen: ListenSettings) => ListenSecrets,
+  tokens?: (path: string) => readonly TokenHash[],
 ): Promise<TestBroker> {
   const mask = Deno.umask();
   const socket_dir = Deno.makeTempDirSync({ prefix: "ipc-test-" });
@@ -88,6 +89,7 @@ export async function startTestBroker(
     log: { debug: write("debug"), info: write("info"), warning: write("warning"), error: write("error") },
     ...reload === undefined ? {} : { reload },
     ...secrets === undefined ? {} : { secrets },
+    ...tokens === undefined ? {} : { tokens },
   }).finally(() => Deno.umask(mask));
   return {
     broker,

@@ -78,6 +78,7 @@ async function send(peer: TranslatingPeer, { encoding, bytes }: EncodedPayload):
   const { client, connection, router } = peer, { channel } = client;
   if (channel.handlers.length > 0 || channel === router.control) {
     if (router.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
+    if (!client.may.request) throw router.refusal(client, "request");
     peer.asks(1);
     router.request(client, encodeFrame({ type: FRAME_TYPES.REQUEST, flags: encoding, id: 1, payload: bytes }));
     await peer.answered();

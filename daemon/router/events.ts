@@ -176,13 +176,16 @@ export class Events {
    * Sends an event to one client of the same channel, outside the sequence.
    *
    * @param frame The EVENT with a target, in memory that may be written to.
-   * @throws {IpcError} CLIENT_NOT_FOUND, or OVERLOADED if that client's queue is full.
+   * @throws {IpcError} CLIENT_NOT_FOUND, FORBIDDEN if that client may not listen, or OVERLOADED if that client's queue is full.
    */
   direct(client: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
     const id = view.getUint32(OFFSET.target, true), target = this.#registry.clients.get(id);
     if (target === undefined || target.channel !== client.channel) {
       throw new IpcError("CLIENT_NOT_FOUND", `no client ${id} on channel "${client.channel.name}"`);
+    }
+    if (!target.may.listen) {
+      throw new IpcError("FORBIDDEN", `client ${id} may not listen on channel "${client.channel.name}"`);
     }
     if (!target.peer.fits(frame.length)) {
       this.#slow.watch(target, frame.length);

@@ -15,7 +15,7 @@ async function elsewhere(cli: CliSandbox): Promise<{ tcp: string; tls: string }>
   const tcp = freePort(), tls = freePort(), { directory } = cli;
   await certificates(directory);
   await cli.sh("chmod 600 key.pem");
-  Deno.writeTextFileSync(`${directory}/token`, `${TOKEN}\n`);
+  Deno.writeTextFileSync(`${directory}/token`, `${TOKEN}\n`, { mode: 0o600 });
   Deno.writeTextFileSync(`${directory}/tokens`, `ci:${await sha256(TOKEN)}\n`);
   Deno.writeTextFileSync(
     `${directory}/ipc.toml`,
