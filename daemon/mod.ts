@@ -355,7 +355,8 @@ class RunningBroker implements Broker {
 
   #enforce(policy: Policy): void {
     this.#policy = policy;
-    this.#router.enforce(policy);
+    const closed = this.#router.enforce(policy);
+    if (closed > 0) this.#log.warning("closed clients that the rules do not allow any more", { clients: closed });
   }
 
   /** @throws {ConfigError} */

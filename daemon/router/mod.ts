@@ -182,8 +182,10 @@ export class Router {
 
   /**
    * Puts other rules in force. Whoever is what it may not be any more is closed at once, with all that waits for it.
+   *
+   * @returns How many were closed.
    */
-  enforce(policy: Policy): void {
+  enforce(policy: Policy): number {
     this.#policy = policy;
     const leaving: [Client<Peer>, IpcError][] = [];
     for (const client of this.registry.clients.values()) {
@@ -201,6 +203,7 @@ export class Router {
     for (const [client] of leaving) this.registry.setRoles(client, { listen: false, handle: false, presence: false });
     for (const [client, error] of leaving) this.leave(client, error, true);
     for (const client of this.registry.clients.values()) if (!client.may.send) this.events.abandon(client);
+    return leaving.length;
   }
 
   #refusal(action: AccessAction | "open", channel: string, identity: Identity, count = 1): IpcError {
