@@ -267,3 +267,12 @@ Deno.test("control tells who listens to ipcd what happens, in order", async () =
   assert.deepEqual(event, { event: "client_left", channel: "c", client: id, name: "you", reason: "FORBIDDEN" });
   client.close(), listener.close();
 });
+
+Deno.test("control gives who comes back what it has missed before the event of its coming", async () => {
+  await using test = await startTestBroker();
+  for (let count = 0; count < 3; count++) (await RawClient.join(test.socket_dir, "jobs")).close();
+  using client = await RawClient.join(test.socket_dir, "ipcd", { listen: true, resume: { epoch: "another", seq: 9 } });
+  const last = client.welcome!.seq + 1, seqs: number[] = [];
+  while (seqs.at(-1) !== last) seqs.push((await client.until(FRAME_TYPES.EVENT)).id);
+  assert.deepEqual(seqs, Array.from({ length: last }, (_, at) => at + 1));
+});

@@ -100,9 +100,10 @@ export class Router {
     const listens = roles.listen === true && !client.listen, watches = roles.presence === true && !client.presence;
     this.registry.setRoles(client, roles);
     tellWatchers(client, first ? "join" : "roles");
-    if (first) this.#observer.joined(client);
     if (watches) introduce(client);
     if (listens) this.events.welcome(client, resume);
+    // On the control channel this is an event, which comes behind those that the client has missed.
+    if (first) this.#observer.joined(client);
     this.events.next(channel);
   }
 
