@@ -93,7 +93,7 @@ export function frameOfLine(bytes: Bytes, message_bytes_max: number): LineFrame 
  * @throws {IpcError} PROTOCOL
  */
 export function helloOfLine(bytes: Bytes): Hello {
-  const line = new Line(bytes);
+  const line = new Line(bytes, undefined, NESTING_MAX); // all of it becomes one body
   if (line.required("type", "string") !== "hello") throw wrong('the first line must be of type "hello"');
   return decodeHello(encodeHello(line.only(HELLO) as Hello));
 }
@@ -159,11 +159,11 @@ class Line {
   readonly #members = new Map<string, Bytes>();
 
   /** @param known Others are checked and forgotten; all are kept if left out. */
-  constructor(bytes: Bytes, known?: ReadonlySet<string>) {
+  constructor(bytes: Bytes, known?: ReadonlySet<string>, depth_max = NESTING_MAX + 1) {
     this.#bytes = bytes;
     if (bytes.find((byte) => byte !== 0x20 && byte !== 0x09) !== 0x7b) throw wrong("a line must be a JSON object");
     try {
-      scanJson(bytes, 0, bytes.length, NESTING_MAX + 1, (name, start, end) => {
+      scanJson(bytes, 0, bytes.length, depth_max, (name, start, end) => {
         if (known?.has(name) ?? true) this.#members.set(name, bytes.subarray(start, end));
       });
     } catch (error) {
