@@ -126,3 +126,15 @@ addExtension({
 function hide(error: Error, key: string, value: unknown): void {
   Object.defineProperty(error, key, { value, configurable: true, enumerable: false, writable: true });
 }
+
+// msgpackr calls whatever `toJSON` an object has. One that is a field with data in it, of an object that has a field
+// `constructor` or no prototype too, is data like the others.
+addExtension({
+  Class: { [Symbol.hasInstance]: hasFieldToJson } as unknown as new () => object,
+  write: (object: object) => object,
+});
+
+function hasFieldToJson(object: { toJSON?: unknown }): boolean {
+  const { toJSON } = object;
+  return Boolean(toJSON) && typeof toJSON !== "function" && Object.prototype.toString.call(object) === "[object Object]";
+}

@@ -61,6 +61,7 @@ Deno.test("structuredCodec keeps Map, Set, RegExp, objects and arrays", () => {
     [/a\/b[\n]/dgimsuy, /(?:)/v],
     { a: { b: { c: [] } }, "": 1, "not a name": 2, hasOwnProperty: 3, constructor: "x" },
     { toJSON: 4, then: null },
+    { toJSON: "x", constructor: null, inner: { constructor: 1, toJSON: [{}] } },
     Array.from({ length: 300 }, (_, at) => ({ [`shape${at % 150}`]: at, same: true })),
     Object.fromEntries(Array.from({ length: 70_000 }, (_, at) => [`k${at}`, at])),
   ];
