@@ -136,5 +136,6 @@ addExtension({
 
 function hasFieldToJson(object: { toJSON?: unknown }): boolean {
   const { toJSON } = object;
-  return Boolean(toJSON) && typeof toJSON !== "function" && Object.prototype.toString.call(object) === "[object Object]";
+  return Boolean(toJSON) && typeof toJSON !== "function" &&
+    Object.prototype.toString.call(object) === "[object Object]";
 }

@@ -1,0 +1,240 @@
+/**
+ * Fuzzes a broker, a process of its own: episode after episode, while canaries sing on channels of their own and a witness
+ * talks on the very channel that is fuzzed.
+ *
+ * @module
+ */
+import { controlRequest } from "../../../daemon/testing.ts";
+import { Sandbox, type Worker } from "../../e2e/harness.ts";
+import { eventually, pause } from "../../e2e/wait.ts";
+import { startCanaries } from "../../faults/canaries.ts";
+import { noTally, type Tally } from "../engine.ts";
+import { CHANNELS, type Episode, episodeOf } from "./episode.ts";
+import { play } from "./play.ts";
+import { Witness } from "./witness.ts";
+
+/** An episode that failed, or several of which one did. */
+export interface BrokerFinding {
+  episodes: Episode[];
+  error: string;
+}
+
+/** What came of it. */
+export interface BrokerResult {
+  tally: Tally;
+  finding: BrokerFinding | undefined;
+  /** For people, about memory, descriptors and canaries. */
+  figures: string[];
+}
+
+/** How long the broker may leave everybody else alone: over it an episode is played again, by itself. */
+const PAUSE_MS_MAX = 100;
+const REPEATS = 3;
+/** How many episodes at once: not so many that 64 clients have not said HELLO yet, whom the broker turns away. */
+const LANES = 6;
+/** How many are kept for when the broker dies. */
+const RECENT = 24;
+/** After this part of the time memory has taken its size. */
+const WARM_SHARE = 0.3;
+/** How much it may still grow. */
+const GROWTH_BYTES_MAX = 32 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+const CONFIG = `
+max_message = "256KiB"
+queue = "256KiB"
+history = "64KiB"
+stall_timeout = "200ms"
+request_timeout = "500ms"
+channel_idle = "1s"
+${Object.entries(CHANNELS).map(([channel, overflow]) => `[channels.${channel}]\noverflow = "${overflow}"\n`).join("")}`;
+
+/** Options of {@linkcode fuzzBroker}. */
+export interface BrokerOptions {
+  seed: string;
+  ms: number;
+  /** Only so many episodes. */
+  episodes_max?: number;
+  saying?: (what: string) => void;
+}
+
+/** Fuzzes until the time is over or something fails. */
+export async function fuzzBroker(options: BrokerOptions): Promise<BrokerResult> {
+  const { seed, ms, episodes_max = Infinity, saying = () => {} } = options;
+  await using house = await House.open();
+  await using canaries = await startCanaries(house.sandbox, { pairs: 3, rate_per_s: 100 });
+  house.descriptors = house.broker.descriptors();
+  const tally = noTally("broker"), began_ms = performance.now(), until_ms = began_ms + ms, recent: Episode[] = [];
+  let next = 0, finding: BrokerFinding | undefined, warm: Size | undefined, peak_bytes = 0;
+  const lane = async () => {
+    while (finding === undefined && next < episodes_max && performance.now() < until_ms) {
+      const episode = episodeOf(seed, next++), episode_began_ms = performance.now();
+      recent.push(episode);
+      if (recent.length > RECENT) recent.shift();
+      house.quiet.longest_ms = 0;
+      const error = await house.tried(episode);
+      tally.cases++;
+      tally.bytes += episode.parts.flatMap(({ steps }) => steps)
+        .reduce((sum, step) => sum + (step.do === "send" ? step.hex.length / 2 : 0), 0);
+      if (error !== undefined) finding ??= { episodes: error.alone ? [episode] : [...recent], error: error.message };
+      const pause_ms = house.quiet.longest_ms;
+      if (pause_ms > PAUSE_MS_MAX) house.suspects.push(episode);
+      if (pause_ms > tally.slowest_ms) Object.assign(tally, { slowest_ms: pause_ms, slowest: episode.number });
+      if (warm === undefined && performance.now() - began_ms > ms * WARM_SHARE) warm = house.size();
+      peak_bytes = Math.max(peak_bytes, house.broker.running ? house.broker.memoryBytes() : 0);
+      saying(`episode ${tally.cases}, ${Math.round(performance.now() - episode_began_ms)} ms`);
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  finding ??= await house.slowOnes();
+  const figures: string[] = [];
+  if (finding === undefined) {
+    const report = await canaries.stop();
+    figures.push(String(report));
+    try {
+      report.assertFaultless();
+    } catch (error) {
+      finding = { episodes: recent, error: `a canary has noticed: ${error}` };
+    }
+    const { error, said } = await house.settled(warm ?? house.size());
+    figures.push(`${said}, at most ${(peak_bytes / MIB).toFixed(1)} MiB`);
+    if (error !== undefined) finding ??= { episodes: recent, error };
+  }
+  if (finding !== undefined && finding.episodes.length > 1) finding = await narrowed(finding);
+  return { tally, finding, figures };
+}
+
+/** Plays episodes again, one after the other. @returns What goes wrong, if something does. */
+export async function replayEpisodes(episodes: readonly Episode[]): Promise<string | undefined> {
+  await using house = await House.open();
+  for (const episode of episodes) {
+    const error = await house.tried(episode);
+    if (error !== undefined) return error.message;
+  }
+  return (await house.settled(house.size())).error;
+}
+
+/** The one episode that fails alone, if there is one. */
+async function narrowed({ episodes, error }: BrokerFinding): Promise<BrokerFinding> {
+  for (const episode of episodes.toReversed()) {
+    const alone = await replayEpisodes([episode]);
+    if (alone !== undefined) return { episodes: [episode], error: alone };
+  }
+  return { episodes, error };
+}
+
+interface Size {
+  memory_bytes: number;
+  descriptors: number;
+}
+
+/** A broker and those who watch it. */
+class House implements AsyncDisposable {
+  /** Episodes during which somebody else had to wait. */
+  readonly suspects: Episode[] = [];
+  #stderr_read = 0;
+
+  private constructor(
+    readonly sandbox: Sandbox,
+    readonly broker: Worker,
+    readonly witness: Witness,
+    readonly quiet: Witness,
+    /** How many the broker has open with nobody there but honest clients. */
+    public descriptors: number,
+  ) {}
+
+  static async open(): Promise<House> {
+    const sandbox = new Sandbox();
+    try {
+      Deno.writeTextFileSync(sandbox.config_file, CONFIG);
+      const broker = sandbox.program("tests/fuzz/broker/poisoned_broker.ts");
+      await broker.says("broker is ready");
+      const witness = await Witness.on("jobs", sandbox.socket_dir),
+        quiet = await Witness.on("quiet", sandbox.socket_dir);
+      await pause(50);
+      return new House(sandbox, broker, witness, quiet, broker.descriptors());
+    } catch (error) {
+      await sandbox[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Plays an episode. @returns What is wrong then, and whether that episode alone can be the reason. */
+  async tried(episode: Episode): Promise<{ message: string; alone: boolean } | undefined> {
+    let said: string | undefined;
+    try {
+      await play(episode, (channel) => this.sandbox.socket(channel));
+    } catch (error) {
+      said = String(error);
+    }
+    const log = this.broker.stderr.slice(this.#stderr_read);
+    this.#stderr_read = this.broker.stderr.length;
+    if (!this.broker.running) return { message: `the broker has ended: ${log.slice(-2000)}`, alone: false };
+    const line = /^\S+ error +.*$|^.*rror: Uncaught.*$/m.exec(log);
+    if (line !== null) return { message: `the broker has logged: ${line[0]}`, alone: false };
+    const wrong = this.witness.wrong ?? this.quiet.wrong;
+    if (wrong !== undefined) return { message: wrong, alone: false };
+    return said === undefined ? undefined : { message: said, alone: true };
+  }
+
+  /** Plays again, each by itself, those during which somebody had to wait. */
+  async slowOnes(): Promise<BrokerFinding | undefined> {
+    for (const episode of this.suspects.slice(-20)) {
+      let least_ms = Infinity;
+      for (let left = REPEATS; left > 0 && least_ms > PAUSE_MS_MAX; left--) {
+        this.quiet.longest_ms = 0;
+        await this.tried(episode);
+        least_ms = Math.min(least_ms, this.quiet.longest_ms);
+      }
+      if (least_ms > PAUSE_MS_MAX) {
+        return { episodes: [episode], error: `everybody else has to wait for ${Math.round(least_ms)} ms` };
+      }
+    }
+    return undefined;
+  }
+
+  size(): Size {
+    return { memory_bytes: this.broker.memoryBytes(), descriptors: this.broker.descriptors() };
+  }
+
+  /** Waits until all has been heard and everything is as before. */
+  async settled(warm: Size): Promise<{ error: string | undefined; said: string }> {
+    await Promise.all([this.witness.catchUp(20_000), this.quiet.catchUp(20_000)]);
+    const wrong = this.witness.wrong ?? this.quiet.wrong;
+    if (wrong !== undefined) return { error: wrong, said: wrong };
+    try {
+      await eventually(
+        async () => (await this.#strangers()) === 0 && this.broker.descriptors() <= this.descriptors,
+        () => `${this.broker.descriptors()} descriptors are open, before it were ${this.descriptors}`,
+        20_000,
+      );
+      const grown = () => this.broker.memoryBytes() - warm.memory_bytes;
+      await eventually(
+        () => grown() < GROWTH_BYTES_MAX,
+        () => `memory has grown by ${(grown() / MIB).toFixed(1)} MiB`,
+        20_000,
+      );
+    } catch (error) {
+      return { error: String(error), said: "" };
+    }
+    const { memory_bytes, descriptors } = this.size();
+    const said =
+      `memory ${(warm.memory_bytes / MIB).toFixed(1)} MiB when warm, ${(memory_bytes / MIB).toFixed(1)} MiB ` +
+      `afterwards; descriptors ${this.descriptors} before, ${descriptors} afterwards; ` +
+      `${this.witness.sent} events of the witness, all heard`;
+    return { error: undefined, said };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([this.witness[Symbol.asyncDispose](), this.quiet[Symbol.asyncDispose]()]);
+    await this.sandbox[Symbol.asyncDispose]();
+  }
+
+  /** Clients on the fuzzed channels that are none of ours. */
+  async #strangers(): Promise<number> {
+    const clients = await controlRequest(this.sandbox.socket_dir, "clients") as { name: string; channel: string }[];
+    return clients.filter(({ name, channel }) =>
+      name !== "witness" && (channel in CHANNELS || channel.startsWith("made"))
+    ).length;
+  }
+}
