@@ -43,6 +43,8 @@ export class ChannelSockets {
   readonly #owner: ChannelSocketsOwner;
   readonly #listeners = new Map<string, Listener>();
   readonly #opening = new Map<string, Promise<Channel<Peer>>>();
+  /** Channels in whose socket's place something else stands. */
+  readonly #replaced = new Set<string>();
   /** Channels whose socket is about to be removed. */
   readonly #closing = new Map<string, Promise<void>>();
 
@@ -104,6 +106,7 @@ export class ChannelSockets {
     }
     const listener = this.#listeners.get(channel.name);
     this.#listeners.delete(channel.name);
+    this.#replaced.delete(channel.name);
     if (listener !== undefined) {
       this.#closing.set(channel.name, listener.close().finally(() => this.#closing.delete(channel.name)));
     }
@@ -120,8 +123,13 @@ export class ChannelSockets {
    */
   guardPaths(all: boolean): void {
     for (const name of all ? this.#listeners.keys() : [CONTROL_CHANNEL]) {
-      this.#rebind(name)?.catch((error) => {
-        this.#owner.warn("a socket was replaced", { channel: name, error: String(error) });
+      this.#rebind(name)?.catch((error: Error) => {
+        if (this.#replaced.has(name)) return; // said already
+        this.#replaced.add(name);
+        this.#owner.log.warning("a socket was removed and cannot be bound again", {
+          channel: name,
+          why: error.message,
+        });
       });
     }
   }
@@ -174,7 +182,10 @@ export class ChannelSockets {
         peers: this.#owner.peers,
         accepted: (conn, credentials) => this.#owner.accepted(conn, door, credentials),
         ready: () => this.#owner.ready(),
-        rebound: () => log.warning("a socket was removed and is bound again", { channel: name, path }),
+        rebound: () => {
+          this.#replaced.delete(name);
+          log.warning("a socket was removed and is bound again", { channel: name, path });
+        },
         failed: (error) => this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),
       });
     } catch (error) {

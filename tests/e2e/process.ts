@@ -66,6 +66,11 @@ export class Process {
     await this.#stdin.write(new TextEncoder().encode(`${line}\n`));
   }
 
+  /** Ends its standard input. */
+  async endInput(): Promise<void> {
+    await this.#stdin.close();
+  }
+
   /** Waits for it to say something on standard error. */
   async says(text: string, ms?: number): Promise<void> {
     await this.#until(() => this.stderr.includes(text) || undefined, `say "${text}"`, ms);

@@ -1,0 +1,10 @@
+import { startWatched } from "./starts.ts";
+import { WITH_USERS } from "./users.ts";
+
+Deno.test(
+  "no moment of a broker's start lets another user in, whatever the umask is: 10,000 starts",
+  WITH_USERS,
+  async () => {
+    await startWatched(10_000);
+  },
+);
