@@ -113,7 +113,13 @@ interface Stats {
 
 /** Looks at the configuration itself first: what is wrong with it is then said as for any other command. */
 async function reload(_options: DaemonOptions, settings: Settings, io: Io): Promise<number> {
-  await control("reload", {}, asking(settings, io));
+  try {
+    await control("reload", {}, asking(settings, io));
+  } catch (error) {
+    // What only the broker reads, or what cannot change while it runs.
+    const refused = error instanceof IpcError && (error.reason === "HANDLER_ERROR" || error.reason === "PROTOCOL");
+    throw refused ? new Failure(EXIT.CONFIGURATION, error.message, { cause: error }) : error;
+  }
   notice(io.stderr, "the broker has read its configuration again");
   return EXIT.OK;
 }

@@ -33,7 +33,9 @@ export class TokenFile {
    * @throws {ConfigError} If it is wrong as it is.
    */
   change(edit: (lines: readonly string[]) => readonly string[], undo: () => void = () => {}): boolean {
+    let is_made = false;
     try {
+      is_made = this.#make();
       using file = this.#locked();
       const path = Deno.realPathSync(this.path), text = Deno.readTextFileSync(path);
       checkRulesFile(path);
@@ -47,18 +49,31 @@ export class TokenFile {
         undo();
         throw error;
       }
-      return text === "";
+      return is_made;
     } catch (error) {
+      // Empty it would be refused by a broker.
+      if (is_made) Deno.removeSync(this.path);
       if (error instanceof Failure || (error as Error).name === "ConfigError") throw error;
       const why = (error as Error).message;
       throw new Failure(EXIT.CONFIGURATION, `cannot write the tokens to "${this.path}": ${why}`, { cause: error });
     }
   }
 
+  /** @returns Whether it was not there. */
+  #make(): boolean {
+    try {
+      Deno.openSync(this.path, { write: true, createNew: true, mode: 0o600 }).close();
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) return false;
+      throw error;
+    }
+  }
+
   /** Opens the file that stands at the path, and no one that another has just put in its place. */
   #locked(): Deno.FsFile {
     for (;;) {
-      const file = Deno.openSync(this.path, { read: true, write: true, create: true, mode: 0o600 });
+      const file = Deno.openSync(this.path, { read: true, write: true });
       file.lockSync(true);
       if (file.statSync().ino === Deno.statSync(this.path).ino) return file;
       file.close();
