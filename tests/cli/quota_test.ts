@@ -10,7 +10,7 @@ Deno.test("ipc leaves with 75 over a quota, says which and how many, and does no
     using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     port = free.addr.port;
   }
-  Deno.writeTextFileSync(`${directory}/token`, "ours\n");
+  Deno.writeTextFileSync(`${directory}/token`, "ours\n", { mode: 0o600 });
   Deno.writeTextFileSync(`${directory}/tokens`, `ci:${await sha256("ours")}\n`);
   Deno.writeTextFileSync(
     `${directory}/ipc.toml`,
