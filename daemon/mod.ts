@@ -9,12 +9,13 @@ import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
 import { describe, NO_RULES, Policy } from "./access.ts";
 import { buffers } from "./buffer_pool.ts";
 import { ChannelSockets, GOING_AWAY } from "./channel_sockets.ts";
+import { Clock } from "./clock.ts";
 import { control } from "./control/mod.ts";
 import type { ControlContext } from "./control/context.ts";
 import { byeFrame, type Door, serve, type Service } from "./dialects/mod.ts";
 import { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import type { Client } from "./registry.ts";
+import type { Channel, Client } from "./registry.ts";
 import { countUnder } from "./counters.ts";
 import { BUCKET_MS } from "./deadlines.ts";
 import { type Peer, Router } from "./router/mod.ts";
@@ -113,7 +114,8 @@ class RunningBroker implements Broker {
   readonly #connections = new Set<Connection>();
   readonly #clients = new Map<Connection, Client<Peer>>();
   readonly #relief: Relief;
-  readonly #started_ms = performance.now();
+  readonly #clock = new Clock(() => performance.now());
+  readonly #started_ms = this.#clock.now();
   readonly #forget = (connection: Connection): void => {
     this.#connections.delete(connection);
     this.#strangers.remove(connection);
@@ -124,7 +126,7 @@ class RunningBroker implements Broker {
   #ticks = 0;
   #ticker: ReturnType<typeof setInterval> | undefined;
   #deadline_ticker: ReturnType<typeof setInterval> | undefined;
-  #idle_since_ms = performance.now();
+  #idle_since_ms = this.#clock.now();
   #warned = new Map<string, number>();
   /** Refusals that a dialect may report once more, as the end of a connection. */
   readonly #counted = new WeakSet<IpcError>();
@@ -137,7 +139,7 @@ class RunningBroker implements Broker {
     this.#log = options.log;
     this.#lock = lock;
     this.finished = new Promise((resolve) => this.#settle = resolve);
-    const now = () => performance.now();
+    const { now } = this.#clock;
     this.#router = new Router({
       joined: (client) => this.#joined(client),
       left: (client, reason) => this.#left(client, reason),
@@ -194,7 +196,7 @@ class RunningBroker implements Broker {
       welcomed: (connection, client) => {
         this.#strangers.remove(connection);
         this.#clients.set(connection, client);
-        this.#keepalive.add(connection, performance.now());
+        this.#keepalive.add(connection, now());
       },
       failed: (error) => this.#log.error("a connection failed", { error: String(error) }),
     };
@@ -317,9 +319,16 @@ class RunningBroker implements Broker {
     // From here on a successor may bind the same paths; this broker never touches them again.
     this.#lock.release();
     const deadline_ms = performance.now() + this.#settings.drain_timeout_ms;
-    while (!this.#quiet() && performance.now() < deadline_ms) await delay(10);
+    // Each channel ends when it is done, and its clients may go to the successor: they do not pay for others that do not read.
+    for (;;) {
+      for (const channel of [...router.registry.channels.values()]) {
+        if (isQuiet(channel)) router.close(channel, GOING_AWAY);
+      }
+      if (router.registry.channels.size === 0 || performance.now() >= deadline_ms) break;
+      await delay(10);
+    }
     let undelivered_bytes = 0;
-    for (const connection of this.#connections) undelivered_bytes += connection.outbox.queued_bytes;
+    for (const { peer } of router.registry.clients.values()) undelivered_bytes += peer.queued_bytes;
     if (undelivered_bytes > 0) {
       this.#log.warning("some clients did not take what was queued for them in time", { undelivered_bytes });
     }
@@ -334,13 +343,6 @@ class RunningBroker implements Broker {
     this.#settle();
   }
 
-  /** Whether everything accepted has been delivered and answered. */
-  #quiet(): boolean {
-    if (this.#router.requests.deadlines.size > 0) return false;
-    for (const connection of this.#connections) if (connection.outbox.queued_bytes > 0) return false;
-    return true;
-  }
-
   #accepted(conn: Deno.Conn, door: Door, credentials: PeerCredentials | undefined): void {
     const { channel } = door, { queue_bytes } = channel?.rules ?? this.#settings.defaults;
     const connection = new Connection(conn, queue_bytes, this.#forget);
@@ -348,7 +350,7 @@ class RunningBroker implements Broker {
     this.#connections.add(connection);
     this.#router.counters.connections++;
     // Whoever is about to say HELLO must not find the channel closed.
-    if (channel !== undefined) channel.idle_since_ms = performance.now();
+    if (channel !== undefined) channel.idle_since_ms = this.#clock.now();
     this.#strangers.add(connection);
     void serve(connection, door, this.#service);
   }
@@ -393,7 +395,7 @@ class RunningBroker implements Broker {
       this.#log.warning("closed a client that does not read", { ...about, why: error.message });
       this.#announce({ event: "slow_consumer", ...about });
     }
-    if (this.#router.registry.clients.size === 0) this.#idle_since_ms = performance.now();
+    if (this.#router.registry.clients.size === 0) this.#idle_since_ms = this.#clock.now();
     this.#announce({ event: "client_left", ...about, ...reason });
     this.#log.debug("client left", { ...about, ...reason });
   }
@@ -420,7 +422,7 @@ class RunningBroker implements Broker {
 
   #watchDeadlines(): void {
     this.#deadline_ticker ??= setInterval(() => {
-      this.#router.requests.tick(performance.now());
+      this.#router.requests.tick(this.#clock.now());
       if (this.#router.requests.deadlines.size > 0) return;
       clearInterval(this.#deadline_ticker);
       this.#deadline_ticker = undefined;
@@ -428,7 +430,7 @@ class RunningBroker implements Broker {
   }
 
   #tick(): void {
-    const now_ms = performance.now();
+    const now_ms = this.#clock.tick();
     this.#strangers.tick();
     this.#router.slow.tick(now_ms);
     this.#keepalive.tick(
@@ -459,6 +461,13 @@ class RunningBroker implements Broker {
 }
 
 const PING = encodeFrame({ type: FRAME_TYPES.PING });
+
+/** Whether everything that a channel accepted has been delivered and answered. */
+function isQuiet(channel: Channel<Peer>): boolean {
+  if (channel.requests_open > 0) return false;
+  for (const { peer } of channel.clients) if (peer.queued_bytes > 0) return false;
+  return true;
+}
 
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

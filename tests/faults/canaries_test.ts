@@ -19,13 +19,13 @@ const HEARD: Listener = {
 };
 
 Deno.test("judge finds what was lost, and what was told to be missing", () => {
-  const publisher = { sent: 10, unconfirmed: [] };
+  const publisher = { sent: 10, unconfirmed: [], epochs: [] };
   assert.deepEqual(judge("jobs", publisher, HEARD).lost, 0);
   assert.deepEqual(judge("jobs", publisher, { ...HEARD, received: 9, last: 9 }).lost, 1, "the last one");
   const skipped = { ...HEARD, received: 8, skipped: [[4, 5] as [number, number]] };
   assert.equal(judge("jobs", publisher, skipped).lost, 2);
-  assert.equal(judge("jobs", { sent: 10, unconfirmed: [[5, 5]] }, skipped).lost, 1, "perhaps it never was");
-  const gap = { behind: 3, from: 4, to: 5, reason: "overflow" };
+  assert.equal(judge("jobs", { sent: 10, unconfirmed: [[5, 5]], epochs: [] }, skipped).lost, 1, "perhaps it never was");
+  const gap = { behind: 3, from: 4, to: 5, reason: "overflow", epoch: "a" };
   const told = judge("jobs", publisher, { ...skipped, gaps: [gap] });
   assert.deepEqual([told.lost, told.missed, told.wrong_gaps], [0, 2, []]);
   for (const to of [4, 6]) {
@@ -36,6 +36,14 @@ Deno.test("judge finds what was lost, and what was told to be missing", () => {
   const restart = { ...gap, to: null, reason: "restart" };
   assert.deepEqual(judge("jobs", publisher, { ...HEARD, gaps: [restart] }).wrong_gaps, []);
   assert.deepEqual(judge("jobs", publisher, { ...skipped, gaps: [restart] }).missed, 2);
+  // What the next broker had accepted is not to be missing, unless that is told.
+  const epochs: [string, number][] = [["a", 1], ["b", 5]], begun = { ...restart, epoch: "b" };
+  const lost = judge("jobs", { ...publisher, epochs }, { ...skipped, gaps: [begun] }).wrong_gaps;
+  assert.match(lost.join(), /^of the new epoch, which begins with 5, 1 to 1 events are missing, and 0 were told$/);
+  const history = { behind: 3, from: 1, to: 1, reason: "history", epoch: "b" };
+  assert.deepEqual(judge("jobs", { ...publisher, epochs }, { ...skipped, gaps: [begun, history] }).wrong_gaps, []);
+  epochs[1] = ["b", 6];
+  assert.deepEqual(judge("jobs", { ...publisher, epochs }, { ...skipped, gaps: [begun] }).wrong_gaps, []);
   const late = judge("jobs", publisher, { ...skipped, received: 10, late: [5, 4] });
   assert.deepEqual([late.lost, late.reordered], [0, 2]);
 });

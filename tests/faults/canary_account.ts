@@ -16,6 +16,8 @@ export interface Publisher {
   sent: number;
   /** Those of which it does not know whether the broker has them. */
   unconfirmed: Stretch[];
+  /** Each epoch in which something was accepted, and the first number that was. */
+  epochs: [epoch: string, first: number][];
   /** Why it is closed for good. */
   closed?: string;
 }
@@ -27,6 +29,8 @@ export interface Gap {
   from: number;
   to: number | null;
   reason: string;
+  /** The epoch that goes on behind it. */
+  epoch: string;
 }
 
 /** What a listener reports. */
@@ -135,7 +139,7 @@ export function judge(channel: string, publisher: Publisher, listener: Listener)
     else {
       missed += accepted;
       told.delete(stretch[0] - 1);
-      const wrong = wrongGap(here, accepted, numbers);
+      const wrong = wrongGap(here, accepted, numbers) ?? wrongRestart(here, stretch, publisher.epochs, unconfirmed);
       if (wrong !== undefined) wrong_gaps.push(wrong);
     }
   }
@@ -169,6 +173,26 @@ function wrongGap(gaps: readonly Gap[], accepted: number, numbers: number): stri
   const open = gaps.some(({ to }) => to === null);
   if (known <= numbers && (open || known >= accepted)) return undefined;
   return `${accepted} to ${numbers} events are missing at ${gaps.map(text).join(" and ")}`;
+}
+
+/**
+ * Where a broker was killed, everything behind the last event is gone that it had accepted. What its successor accepted is
+ * not: of that a listener misses what a gap with an end says, and nothing else.
+ */
+function wrongRestart(
+  gaps: readonly Gap[],
+  [first, last]: Stretch,
+  epochs: Publisher["epochs"],
+  unconfirmed: Stretches,
+): string | undefined {
+  const at = gaps.findLastIndex(({ to }) => to === null);
+  const begun = epochs.find(([epoch]) => epoch === gaps[at]?.epoch)?.[1];
+  if (begun === undefined || begun > last) return undefined;
+  const fresh: Stretch = [Math.max(begun, first), last], numbers = fresh[1] - fresh[0] + 1;
+  const accepted = numbers - unconfirmed.within(fresh);
+  const told = gaps.slice(at + 1).reduce((sum, { from, to }) => sum + to! - from + 1, 0);
+  if (accepted <= told && told <= numbers) return undefined;
+  return `of the new epoch, which begins with ${begun}, ${accepted} to ${numbers} events are missing, and ${told} were told`;
 }
 
 function text({ behind, from, to, reason }: Gap): string {

@@ -38,7 +38,7 @@ class Canary {
     this.#tally.seq = channel.seq;
     channel.listen(({ seq, data }) => this.#event(seq, data), {
       ongap: ({ from, to, reason }) => {
-        this.#gaps.push({ behind: this.#last(), from, to, reason });
+        this.#gaps.push({ behind: this.#last(), from, to, reason, epoch: channel.epoch });
         this.#tally.gap(from, to);
       },
     });

@@ -24,6 +24,7 @@ class Canary {
   waiting = 0;
   closed: string | undefined;
   readonly unconfirmed = new Stretches();
+  readonly #epochs: [string, number][] = [];
   readonly #channel: Channel;
   readonly #number: number;
 
@@ -40,6 +41,8 @@ class Canary {
     this.waiting++;
     try {
       await this.#channel.broadcast(payload, { ack: true });
+      const { epoch } = this.#channel;
+      if (this.#epochs.at(-1)?.[0] !== epoch) this.#epochs.push([epoch, number]);
       return true;
     } catch (error) {
       if (!(error instanceof IpcError)) throw error;
@@ -57,7 +60,7 @@ class Canary {
 
   plain(): Publisher {
     const { sent, closed, unconfirmed } = this;
-    return { sent, unconfirmed: unconfirmed.all, ...closed === undefined ? {} : { closed } };
+    return { sent, unconfirmed: unconfirmed.all, epochs: this.#epochs, ...closed === undefined ? {} : { closed } };
   }
 }
 
