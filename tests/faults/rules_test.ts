@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import type { Process } from "../e2e/process.ts";
+import { ROOT, STRANGER, type User, Users, WITH_USERS } from "./users.ts";
+
+const ALICE: User = { uid: 12_001, gid: 12_001, groups: [12_000] }, BOB: User = { uid: 12_002, gid: 12_000 };
+
+const RULES = `
+mode = "0666"
+peer_credentials = true
+
+[access]
+admin = { allow = ["uid:0"] }
+
+[channels.jobs.access]
+send = { allow = ["uid:12001", "gid:12000"] }
+listen = { allow = ["uid:0"], deny = ["uid:12002"] }
+`;
+
+async function broker(users: Users, user: User): Promise<Process> {
+  const broker = users.start(user, "ipc daemon run");
+  await broker.says("broker is ready");
+  return broker;
+}
+
+Deno.test("rules by user and group hold for real ones, whatever they call themselves", WITH_USERS, async () => {
+  await using users = new Users();
+  users.installIpc();
+  users.configure(RULES);
+  const process = await broker(users, ROOT);
+  const rows: [User, string, number, RegExp][] = [
+    [ALICE, "ipc send jobs hello", 0, /^$/],
+    [BOB, "ipc send jobs hello", 0, /^$/],
+    [STRANGER, "ipc send --name uid:12001 jobs hello", 77, /a client called "uid:12001" of user 12345 .* may not send/],
+    [BOB, "ipc listen -n 1 --no-autostart jobs", 77, /of user 12002 without a token may not listen on channel "jobs"/],
+    [ALICE, "ipc listen -n 1 --no-autostart jobs", 77, /of user 12001 without a token may not listen/],
+    [ALICE, "ipc daemon reload", 77, /may not administer the broker/],
+    [ALICE, "ipc daemon stop", 77, /may not administer the broker/],
+    [ROOT, "ipc daemon reload", 0, /read its configuration again/],
+  ];
+  for (const [user, line, code, said] of rows) {
+    const outcome = await users.sh(user, line);
+    assert.equal(outcome.code, code, `${user.uid}: ${line}: ${outcome.stderr}`);
+    assert.match(outcome.stderr, said, line);
+  }
+  assert(process.running);
+});
+
+Deno.test(
+  "rules and tokens that the broker's user cannot read are refused, and the old ones stay",
+  WITH_USERS,
+  async () => {
+    await using users = new Users();
+    users.installIpc();
+    const tokens = `${users.directory}/tokens`, rules = `[access]\ntoken_file = "${tokens}"\nlisten = { allow = [] }\n`;
+    users.configure(rules);
+    assert.equal((await users.sh(ROOT, `ipc token new a -o a --file ${tokens}; chmod 644 ${tokens}`)).code, 0);
+    const process = await broker(users, STRANGER);
+    const refused = (said: string) => process.says(said);
+    Deno.chmodSync(tokens, 0o600);
+    process.signal("SIGHUP");
+    await refused(`${tokens}: cannot be read: permission denied`);
+    Deno.chmodSync(tokens, 0o644);
+    Deno.chmodSync(users.config_file, 0o600);
+    process.signal("SIGHUP");
+    await refused(`${users.config_file}: cannot be read: permission denied`);
+    users.configure(rules);
+    const listening = await users.sh(STRANGER, "ipc listen -n 1 --no-autostart jobs");
+    assert.equal(listening.code, 77, listening.stderr);
+    assert.match(listening.stderr, /may not listen on channel "jobs"/);
+  },
+);
