@@ -8,6 +8,7 @@ import { parseListen } from "./listen.ts";
 import { parsePing } from "./ping.ts";
 import { parseRequest } from "./request.ts";
 import { parseSend } from "./send.ts";
+import { parseDoctor } from "./doctor.ts";
 import { parseSockname } from "./sockname.ts";
 import { HelpRequested, UsageError } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
@@ -137,6 +138,7 @@ Deno.test("the other verbs' parsers take what they need", () => {
   table(parseClients, [[[], { channel: undefined }], [["x"], { channel: "x" }], [["x", "y"], "too many arguments"]]);
   table(parseInspect, [[["x", "--json"], { channel: "x", json: true }], [[], "missing required argument"]]);
   table(parseSockname, [[["x"], { channel: "x" }], [[], "missing required argument"]]);
+  table(parseDoctor, [[[], { fix: false, json: false }], [["--fix", "--json"], { fix: true, json: true }]]);
   table(parseVersion, [[["--json"], { json: true }], [["x"], "too many arguments"]]);
   table(parsePing, [
     [[], { channel: "ipcd", count: 4, interval_ms: 200, timeout_ms: 5000 }],

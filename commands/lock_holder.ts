@@ -15,7 +15,11 @@ export async function lockHolder(settings: Settings, io: Io): Promise<{ pid: num
   try {
     file = Deno.openSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    // Where this user may not look, no broker of this user holds one.
+    if (error instanceof NotFound || error instanceof NotADirectory || error instanceof PermissionDenied) {
+      return undefined;
+    }
     throw error;
   }
   try {

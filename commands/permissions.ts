@@ -42,5 +42,7 @@ export const VERB_PERMISSIONS: ReadonlyMap<string | undefined, readonly string[]
   ["handle", [...CLIENT_PERMISSIONS, "--allow-run"]],
   // start, stop and restart. For run, the launcher asks which of brokerPermissions() the configuration calls for.
   ["daemon", [...CLIENT_PERMISSIONS, "--allow-run"]],
+  // /proc/<pid>/limits, which Deno itself reads only for who may do everything.
+  ["doctor", [...CLIENT_PERMISSIONS, "--allow-run=/bin/cat"]],
   [undefined, CLIENT_PERMISSIONS],
 ]);

@@ -45,6 +45,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./token.ts"),
   },
   {
+    name: "doctor",
+    summary: "find out what is wrong, and what to do about it",
+    local: true,
+    load: () => import("./doctor.ts"),
+  },
+  {
     name: "sockname",
     summary: "print the path of a channel's socket",
     local: true,

@@ -95,6 +95,14 @@ Deno.test(
     const refused = await users.sh(OUTSIDER, "ipc send own hello", trusting);
     assert.equal(refused.code, 77);
     assert.match(refused.stderr, /Permission denied/);
+    const doctor = await users.sh(OUTSIDER, "ipc doctor", trusting);
+    assert.equal(doctor.code, 1, doctor.stderr);
+    assert.match(
+      doctor.stdout,
+      /payroll\.socket has mode 0660 and belongs to user 41000 and group 40002: this user may not/,
+    );
+    assert.match(doctor.stdout, /fix: as root: usermod -aG 40002 41004/);
+    assert.match(doctor.stdout, /team\.socket has mode 0600 .*\n {2}fix: in the broker's configuration: mode = "0660"/);
     broker.signal("SIGTERM");
     assert.equal(await broker.exit(), 0);
     figure(
