@@ -1,23 +1,33 @@
 /**
  * Loaded into a broker before the broker itself: says on SIGUSR2 whether the prototypes of what is built in are what they
- * were, as a line on standard error.
+ * were, as a line on standard error. Uses nothing of what it watches.
  *
  * @module
  */
 const WATCHED = [Object, Array, Function, String, Map, Uint8Array];
+const { getOwnPropertyDescriptor, ownKeys } = Reflect, { error } = console;
 
-const before = WATCHED.map(({ prototype }) => Object.getOwnPropertyDescriptors(prototype) as PropertyDescriptorMap);
+/** Keys and values of all of them, one behind the other. */
+function look(): unknown[] {
+  const seen: unknown[] = [];
+  let length = 0;
+  for (let at = 0; at < WATCHED.length; at++) {
+    const prototype = WATCHED[at]!.prototype as object, keys = ownKeys(prototype);
+    for (let index = 0; index < keys.length; index++) {
+      const found = getOwnPropertyDescriptor(prototype, keys[index]!)!;
+      seen[length++] = keys[index];
+      seen[length++] = found.value;
+      seen[length++] = found.get;
+    }
+  }
+  return seen;
+}
+
+const before = look();
 
 Deno.addSignalListener("SIGUSR2", () => {
-  const changed = WATCHED.flatMap(({ name, prototype }, index) => {
-    const was = before[index]!, is = Object.getOwnPropertyDescriptors(prototype) as PropertyDescriptorMap;
-    return [...new Set([...Reflect.ownKeys(was), ...Reflect.ownKeys(is)])]
-      .filter((key) => !same(was[key as string], is[key as string]))
-      .map((key) => `${name}.prototype.${String(key)}`);
-  });
-  console.error(`prototypes: ${changed.length === 0 ? "untouched" : changed.join(", ")}`);
+  const now = look();
+  let same = now.length === before.length;
+  for (let at = 0; at < before.length; at++) same &&= now[at] === before[at];
+  error(same ? "prototypes: untouched" : "prototypes: changed");
 });
-
-function same(one: PropertyDescriptor | undefined, other: PropertyDescriptor | undefined): boolean {
-  return one?.value === other?.value && one?.get === other?.get && one?.set === other?.set;
-}
