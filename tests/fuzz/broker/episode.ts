@@ -4,12 +4,11 @@
  *
  * @module
  */
-import { encodeHello, type Overflow } from "../../../protocol/bodies.ts";
-import { encodeFrame, FLAGS, FRAME_TYPES, type FrameType, PREFACE, RULES } from "../../../protocol/frame.ts";
-import { frame, frames, GOLDEN } from "../grammar/frames.ts";
-import { line } from "../grammar/json.ts";
-import { joined, mutated } from "../mutate.ts";
+import type { Overflow } from "../../../protocol/bodies.ts";
+import { GOLDEN } from "../grammar/frames.ts";
+import { mutated } from "../mutate.ts";
 import { type Choices, Random } from "../random.ts";
+import { answer, directFrame, SAYINGS } from "./sayings.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -17,15 +16,23 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export type Step =
   | { do: "send"; hex: string }
   | { do: "pause"; ms: number }
-  | { do: "half-close" };
+  | { do: "half-close" }
+  /** So many events of that many bytes. */
+  | { do: "flood"; count: number; bytes: number }
+  /** A frame to somebody who has been heard of, or to itself. */
+  | { do: "direct"; hex: string };
 
 /** What one client does. */
 export interface Part {
   channel: string;
+  /** Whether it comes by the network, to a listener of all channels. */
+  by_network: boolean;
   dialect: "frames" | "json" | "text" | "simple" | "noise";
   /** Whether it reads what the broker says. */
   reads: boolean;
   steps: Step[];
+  /** REPLY frames, for the requests that it is given. */
+  answers: string[];
   /** If all that it says is right it ends with a PING of this id, which must be answered. */
   ping?: number;
   /** How long it stays when it has done everything; then it is gone without a word. */
@@ -38,40 +45,33 @@ export interface Episode {
   parts: Part[];
 }
 
-/** Channels by what happens on them to a listener that is slow. */
-export const CHANNELS: Readonly<Record<string, Overflow>> = { jobs: "block", drops: "drop", cuts: "disconnect" };
+/** Channels by what happens on them to a listener that is slow. On "closed" there are rules. */
+export const CHANNELS: Readonly<Record<string, Overflow>> = {
+  jobs: "block",
+  drops: "drop",
+  cuts: "disconnect",
+  closed: "block",
+};
 
-/** What only a client that keeps to the rules sends. */
-const RIGHT_TYPES: readonly FrameType[] = [
-  FRAME_TYPES.EVENT,
-  FRAME_TYPES.EVENT,
-  FRAME_TYPES.REQUEST,
-  FRAME_TYPES.REPLY,
-  FRAME_TYPES.CANCEL,
-  FRAME_TYPES.ROLES,
-  FRAME_TYPES.PING,
-];
-/** Never what ends the broker, and what closes a client only where it is nobody's. */
-const ORDERS = [
-  '{"method":"ping"}',
-  '{"method":"stats"}',
-  '{"method":"config"}',
-  '{"method":"channels","params":{"glob":"*[a-z]?"}}',
-  '{"method":"channels","params":{"glob":"["}}',
-  '{"method":"channel","params":{"channel":"jobs"}}',
-  '{"method":"clients","params":{"channel":"drops"}}',
-  '{"method":"clients"}',
-  '{"method":"open","params":{"channel":"made-1"}}',
-  '{"method":"open","params":{"channel":"made-2"}}',
-  '{"method":"open","params":{"channel":"../x"}}',
-  '{"method":"open","params":{"__proto__":{"channel":"jobs"}}}',
-  '{"method":"reload"}',
-  '{"method":"kick","params":{"client":4294967295}}',
-  '{"method":"__proto__"}',
-  '{"method":"toString","params":{}}',
-];
+/** The broker that all this is done to. Small limits, so that they are reached. */
+export const CONFIG = `
+max_message = "256KiB"
+queue = "64KiB"
+history = "64KiB"
+stall_timeout = "200ms"
+request_timeout = "500ms"
+channel_idle = "1s"
+[[listen]]
+tcp = "127.0.0.1:0"
+${Object.entries(CHANNELS).map(([channel, overflow]) => `[channels.${channel}]\noverflow = "${overflow}"\n`).join("")}
+[channels.closed.access]
+send = { allow = ["name:a"] }
+handle = { deny = ["*"] }
+request = { deny = ["name:constructor"] }
+see = { allow = [] }
+`;
+
 const PAUSES_MS = [1, 1, 2, 5, 20, 60, 250];
-const encoder = new TextEncoder();
 
 /** An episode; the same for the same seed and number. */
 export function episodeOf(seed: string, number: number): Episode {
@@ -82,105 +82,26 @@ export function episodeOf(seed: string, number: number): Episode {
 function part(choices: Choices): Part {
   const channel = choices.oneIn(7) ? "ipcd" : choices.pick(Object.keys(CHANNELS));
   const dialect = choices.pick(["frames", "frames", "frames", "json", "json", "text", "simple", "noise"] as const);
-  const is_right = choices.oneIn(3) && channel === "jobs" && (dialect === "frames" || dialect === "json");
+  const speaks = dialect === "frames" || dialect === "json", by_network = choices.oneIn(8);
+  const is_right = speaks && choices.oneIn(3) && channel === "jobs";
   const ping = is_right ? 1 + choices.below(1e6) : undefined;
-  const said = SAYINGS[dialect](choices, channel, ping);
-  const wrong = !is_right && choices.oneIn(3) && channel !== "ipcd",
-    all = wrong ? mutated(said, choices, GOLDEN) : said;
-  const steps = inPieces(all, choices, ping !== undefined);
-  if (dialect === "simple" || ping === undefined && choices.oneIn(4)) steps.push({ do: "half-close" });
-  const stays_ms = ping !== undefined || choices.oneIn(3) ? choices.size(100) : choices.size(10);
-  return { channel, dialect, reads: ping !== undefined || !choices.oneIn(4), steps, stays_ms, ...ping && { ping } };
-}
-
-const SAYINGS: Record<Part["dialect"], (choices: Choices, channel: string, ping: number | undefined) => Bytes> = {
-  frames(choices, channel, ping) {
-    const preface = ping === undefined && choices.oneIn(30) ? PREFACE.slice(0, choices.below(9)) : PREFACE;
-    const hello = encodeFrame({ type: FRAME_TYPES.HELLO, flags: 3, payload: encodeHello(roles(choices)) });
-    const begin = joined(preface, ping === undefined && choices.oneIn(20) ? choices.pick(GOLDEN) : hello);
-    if (channel === "ipcd") return joined(begin, ...choices.many(choices.size(9), () => request(choices)));
-    if (ping === undefined) return joined(begin, frames(choices, choices.oneIn(9) ? 200 : 20));
-    const right = choices.many(choices.size(40), () => rightFrame(choices));
-    return joined(begin, ...right, encodeFrame({ type: FRAME_TYPES.PING, id: ping, aux: 7 }));
-  },
-  json(choices, channel, ping) {
-    const hello = `${JSON.stringify({ ipc: 1, type: "hello", ...roles(choices) })}\n`;
-    const end = choices.pick(["\n", "\n", "\r\n", "\n\n"]);
-    const lines = choices.many(choices.size(20), () => {
-      if (channel === "ipcd") return encoder.encode(`{"type":"request","id":1,"data":${choices.pick(ORDERS)}}${end}`);
-      if (ping === undefined) return joined(line(choices), encoder.encode(end));
-      return encoder.encode(`${rightLine(choices)}${end}`);
-    });
-    const last = ping === undefined ? "" : `{"type":"ping","id":${ping}}\n`;
-    return joined(encoder.encode(hello), ...lines, encoder.encode(last));
-  },
-  text(choices, channel) {
-    if (channel === "ipcd") return encoder.encode(`${choices.pick(ORDERS)}${choices.pick(["\n", ""])}`);
-    const one = () => joined(words(choices), encoder.encode(choices.pick(["\n", "\n", "\r\n", ""])));
-    return joined(
-      encoder.encode(choices.pick(["x", "{", " ", "GET / HTTP/1.1\r\n"])),
-      ...choices.many(choices.size(12), one),
-    );
-  },
-  simple(choices, channel) {
-    const body = channel === "ipcd"
-      ? encoder.encode(choices.pick(ORDERS))
-      : choices.oneIn(2)
-      ? line(choices)
-      : words(choices);
-    return joined(new Uint8Array([choices.below(2)]), body);
-  },
-  noise: (choices) => choices.bytes(choices.size(choices.oneIn(9) ? 20_000 : 300)),
-};
-
-function roles(choices: Choices): Record<string, unknown> {
-  const hello: Record<string, unknown> = {};
-  for (const role of ["listen", "handle", "presence"]) if (choices.oneIn(2)) hello[role] = true;
-  if (choices.oneIn(3)) hello["echo"] = false;
-  if (choices.oneIn(3)) hello["name"] = choices.pick(["a", "__proto__", "constructor", "ünï"]);
-  if (choices.oneIn(4)) hello["overflow"] = choices.pick(["drop", "disconnect"]);
-  if (choices.oneIn(6)) hello["resume"] = { epoch: "0", seq: choices.below(1000) };
-  return hello;
-}
-
-/** A frame that may be sent: taken from the generator, if it is right. */
-function rightFrame(choices: Choices): Bytes {
-  const type = choices.pick(RIGHT_TYPES);
-  for (let tries = 0; tries < 4; tries++) {
-    const bytes = frame(choices, [type]), view = new DataView(bytes.buffer);
-    const is_whole = view.getUint32(0, true) === bytes.length && view.getUint16(6, true) <= bytes.length - 24;
-    if (is_whole && bytes[4] === type && (bytes[5]! & 0x80) === 0) return withRightFlags(bytes);
+  const said = SAYINGS[dialect](choices, {
+    channel,
+    ping,
+    names_channel: by_network && (is_right || !choices.oneIn(20)),
+  });
+  const wrong = !is_right && choices.oneIn(3) && channel !== "ipcd";
+  const steps = inPieces(wrong ? mutated(said, choices, GOLDEN) : said, choices, is_right);
+  if (dialect === "frames" && !is_right) {
+    if (choices.oneIn(6)) steps.push({ do: "flood", count: 1 + choices.size(30), bytes: choices.size(60_000) });
+    if (choices.oneIn(40)) steps.push({ do: "flood", count: 1, bytes: 262_144 + choices.below(2) });
+    if (choices.oneIn(3)) steps.push({ do: "pause", ms: 5 }, { do: "direct", hex: directFrame(choices).toHex() });
   }
-  return encodeFrame({ type: FRAME_TYPES.PONG });
-}
-
-function withRightFlags(bytes: Bytes): Bytes {
-  bytes[5]! &= RULES[bytes[4]!]! & FLAGS.ENCODING;
-  return bytes;
-}
-
-function rightLine(choices: Choices): string {
-  const id = choices.below(50), data = JSON.stringify("x".repeat(choices.size(3000)));
-  return choices.pick([
-    `{"type":"event","data":${data}}`,
-    `{"type":"event","data":${data},"id":${id},"ack":true}`,
-    `{"type":"event","encoding":"base64","data":"AAH/","retain":true}`,
-    `{"type":"request","id":${id},"data":${data},"timeout_ms":${choices.below(300)}}`,
-    `{"type":"request","id":${id},"all":true,"data":null}`,
-    `{"type":"reply","id":${id},"target":${choices.below(200)},"data":${data}}`,
-    `{"type":"cancel","id":${id}}`,
-    `{"type":"roles","id":${id},"handle":${choices.oneIn(2)},"listen":${choices.oneIn(2)}}`,
-    `{"type":"event","target":${choices.below(200)},"data":1,"headers":{"__proto__":1}}`,
-  ]);
-}
-
-function request(choices: Choices): Bytes {
-  const payload = encoder.encode(choices.pick(ORDERS));
-  return encodeFrame({ type: FRAME_TYPES.REQUEST, flags: choices.below(4), id: choices.below(9), payload });
-}
-
-function words(choices: Choices): Bytes {
-  return choices.oneIn(5) ? choices.bytes(choices.size(90)) : new Uint8Array(choices.size(2000)).fill(0x77);
+  if (dialect === "simple" || !is_right && choices.oneIn(4)) steps.push({ do: "half-close" });
+  const answers = dialect === "frames" ? choices.many(choices.below(6), () => answer(choices).toHex()) : [];
+  const stays_ms = is_right || choices.oneIn(3) ? choices.size(100) : choices.size(10),
+    reads = is_right || !choices.oneIn(4);
+  return { channel, by_network, dialect, reads, steps, answers, stays_ms, ...is_right && { ping: ping! } };
 }
 
 /** As it leaves the client: whole, in some pieces, in single bytes, with pauses between. */

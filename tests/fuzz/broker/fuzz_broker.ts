@@ -9,8 +9,8 @@ import { Sandbox, type Worker } from "../../e2e/harness.ts";
 import { eventually, pause } from "../../e2e/wait.ts";
 import { startCanaries } from "../../faults/canaries.ts";
 import { noTally, type Tally } from "../engine.ts";
-import { CHANNELS, type Episode, episodeOf } from "./episode.ts";
-import { play } from "./play.ts";
+import { CHANNELS, CONFIG, type Episode, episodeOf, type Part } from "./episode.ts";
+import { type Address, play } from "./play.ts";
 import { Witness } from "./witness.ts";
 
 /** An episode that failed, or several of which one did. */
@@ -39,15 +39,6 @@ const WARM_SHARE = 0.3;
 /** How much it may still grow. */
 const GROWTH_BYTES_MAX = 32 * 1024 * 1024;
 const MIB = 1024 * 1024;
-
-const CONFIG = `
-max_message = "256KiB"
-queue = "256KiB"
-history = "64KiB"
-stall_timeout = "200ms"
-request_timeout = "500ms"
-channel_idle = "1s"
-${Object.entries(CHANNELS).map(([channel, overflow]) => `[channels.${channel}]\noverflow = "${overflow}"\n`).join("")}`;
 
 /** Options of {@linkcode fuzzBroker}. */
 export interface BrokerOptions {
@@ -139,6 +130,7 @@ class House implements AsyncDisposable {
     readonly broker: Worker,
     readonly witness: Witness,
     readonly quiet: Witness,
+    readonly port: number,
     /** How many the broker has open with nobody there but honest clients. */
     public descriptors: number,
   ) {}
@@ -151,8 +143,11 @@ class House implements AsyncDisposable {
       await broker.says("broker is ready");
       const witness = await Witness.on("jobs", sandbox.socket_dir),
         quiet = await Witness.on("quiet", sandbox.socket_dir);
+      const { listen: [listener] } = await controlRequest(sandbox.socket_dir, "stats") as {
+        listen: [{ port: number }];
+      };
       await pause(50);
-      return new House(sandbox, broker, witness, quiet, broker.descriptors());
+      return new House(sandbox, broker, witness, quiet, listener.port, broker.descriptors());
     } catch (error) {
       await sandbox[Symbol.asyncDispose]();
       throw error;
@@ -163,7 +158,7 @@ class House implements AsyncDisposable {
   async tried(episode: Episode): Promise<{ message: string; alone: boolean } | undefined> {
     let said: string | undefined;
     try {
-      await play(episode, (channel) => this.sandbox.socket(channel));
+      await play(episode, (part) => this.#address(part));
     } catch (error) {
       said = String(error);
     }
@@ -228,6 +223,10 @@ class House implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([this.witness[Symbol.asyncDispose](), this.quiet[Symbol.asyncDispose]()]);
     await this.sandbox[Symbol.asyncDispose]();
+  }
+
+  #address({ channel, by_network }: Part): Address {
+    return by_network ? { port: this.port } : { path: this.sandbox.socket(channel) };
   }
 
   /** Clients on the fuzzed channels that are none of ours. */

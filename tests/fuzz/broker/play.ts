@@ -3,9 +3,15 @@
  *
  * @module
  */
+import { encodeFrame, FRAME_TYPES, OFFSET } from "../../../protocol/frame.ts";
 import { pause } from "../../e2e/wait.ts";
 import type { Episode, Part, Step } from "./episode.ts";
 import { AnyVoice, FrameVoice, LineVoice, type Voice } from "./voice.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A socket, or a port of this machine. */
+export type Address = { path: string } | { port: number };
 
 /** How long an answer may take where the machine does much else. */
 const ANSWER_MS = 20_000;
@@ -14,11 +20,11 @@ const READ_BYTES = 64 * 1024;
 /**
  * Plays an episode to its end.
  *
- * @param socket The path of a channel's socket.
+ * @param address Where a client connects.
  * @throws If a client was told what the broker may not say, or was not answered.
  */
-export async function play(episode: Episode, socket: (channel: string) => string): Promise<void> {
-  const outcomes = await Promise.allSettled(episode.parts.map((part) => new Player(part).play(socket(part.channel))));
+export async function play(episode: Episode, address: (part: Part) => Address): Promise<void> {
+  const outcomes = await Promise.allSettled(episode.parts.map((part) => new Player(part).play(address(part))));
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome.status === "fulfilled") continue;
     const { dialect, channel } = episode.parts[index]!;
@@ -28,28 +34,37 @@ export async function play(episode: Episode, socket: (channel: string) => string
   }
 }
 
+type Conn = Deno.UnixConn | Deno.TcpConn;
+
 class Player {
   readonly #part: Part;
   readonly #voice: Voice;
+  #conn: Conn | undefined;
+  #answered_requests = 0;
+  #writing = true;
   #wrong: unknown;
   #heard_pong = Promise.withResolvers<void>();
 
   constructor(part: Part) {
     this.#part = part;
-    this.#voice = voiceOf(part);
+    this.#voice = voiceOf(part, (requester, id) => this.#answer(requester, id));
   }
 
-  async play(path: string): Promise<void> {
+  async play(address: Address): Promise<void> {
     const { steps, reads, ping, stays_ms } = this.#part;
-    let conn: Deno.UnixConn;
+    let conn: Conn;
     try {
-      conn = await Deno.connect({ transport: "unix", path });
+      conn = "path" in address
+        ? await Deno.connect({ transport: "unix", path: address.path })
+        : await Deno.connect({ hostname: "127.0.0.1", port: address.port });
+      this.#conn = conn;
     } catch (error) {
       throw new Error(`cannot connect: ${error}`, { cause: error });
     }
     const reading = reads ? this.#read(conn) : undefined;
     try {
       for (const step of steps) await this.#step(conn, step);
+      this.#writing = false; // From here on it may answer without cutting itself short.
       if (ping !== undefined) await this.#answered(ping);
       await pause(stays_ms);
     } catch (error) {
@@ -61,10 +76,20 @@ class Player {
     if (this.#wrong !== undefined) throw this.#wrong;
   }
 
-  async #step(conn: Deno.UnixConn, step: Step): Promise<void> {
+  async #step(conn: Conn, step: Step): Promise<void> {
     if (step.do === "pause") return await pause(step.ms);
     if (step.do === "half-close") return await conn.closeWrite();
+    if (step.do === "flood") {
+      const event = encodeFrame({ type: FRAME_TYPES.EVENT, payload: new Uint8Array(step.bytes) });
+      for (let left = step.count; left > 0; left--) await this.#write(conn, event);
+      return;
+    }
     const bytes = Uint8Array.fromHex(step.hex);
+    if (step.do === "direct") new DataView(bytes.buffer).setUint32(OFFSET.target, this.#voice.heard_of, true);
+    await this.#write(conn, bytes);
+  }
+
+  async #write(conn: Conn, bytes: Bytes): Promise<void> {
     // One who does not read is not read from either, and would stay for ever.
     const gone = setTimeout(() => conn.close(), ANSWER_MS);
     try {
@@ -72,6 +97,18 @@ class Player {
     } finally {
       clearTimeout(gone);
     }
+  }
+
+  /** As a handler does; what it says may stand between anything else that it says. */
+  #answer(requester: number, id: number): void {
+    const { answers } = this.#part;
+    if (answers.length === 0 || this.#conn === undefined || this.#writing) return;
+    const bytes = Uint8Array.fromHex(answers[this.#answered_requests++ % answers.length]!),
+      view = new DataView(bytes.buffer);
+    view.setUint32(OFFSET.target, requester, true);
+    view.setUint32(OFFSET.id, id, true);
+    this.#writing = true;
+    this.#write(this.#conn, bytes).catch(() => {}).finally(() => this.#writing = false);
   }
 
   async #answered(ping: number): Promise<void> {
@@ -82,7 +119,7 @@ class Player {
     await Promise.race([this.#heard_pong.promise, late]).finally(() => clearTimeout(timer));
   }
 
-  async #read(conn: Deno.UnixConn): Promise<void> {
+  async #read(conn: Conn): Promise<void> {
     const into = new Uint8Array(READ_BYTES), { ping } = this.#part;
     try {
       for (let got; (got = await conn.read(into)) !== null;) {
@@ -101,10 +138,10 @@ class Player {
 }
 
 /** In what the broker answers. Who changes what it has said may be taken for a speaker of anything. */
-function voiceOf({ steps, dialect, ping }: Part): Voice {
+function voiceOf({ steps, dialect, ping }: Part, onrequest: (requester: number, id: number) => void): Voice {
   const first = steps.find((step) => step.do === "send")?.hex ?? "", began_late = steps[0]?.do === "pause";
   if (began_late) return new AnyVoice();
-  if (first.startsWith("89")) return new FrameVoice();
+  if (first.startsWith("89")) return new FrameVoice(onrequest);
   return dialect === "json" && ping !== undefined ? new LineVoice() : new AnyVoice();
 }
 

@@ -23,6 +23,8 @@ export interface Voice {
   take(bytes: Bytes): void;
   /** The ids of the PINGs that it answered. */
   readonly pongs: Set<number>;
+  /** Whom it has last heard of: itself at first. */
+  readonly heard_of: number;
   /** Its last words. */
   readonly farewell: string | undefined;
 }
@@ -30,11 +32,17 @@ export interface Voice {
 /** In frames. */
 export class FrameVoice implements Voice {
   readonly pongs = new Set<number>();
+  heard_of = 0;
   farewell: string | undefined;
+  readonly #onrequest: (requester: number, id: number) => void;
   readonly #scanner = new Scanner(FROM_BROKER, 1 << 30);
   #welcomed = false;
   #over = false;
   #last = 0;
+
+  constructor(onrequest: (requester: number, id: number) => void) {
+    this.#onrequest = onrequest;
+  }
 
   take(bytes: Bytes): void {
     for (let at = 0; at < bytes.length;) {
@@ -47,14 +55,15 @@ export class FrameVoice implements Voice {
   }
 
   #frame(type: number): void {
-    const { payload, id, aux, target, flags } = this.#scanner.frame();
+    const { payload, id, aux, source, target, flags } = this.#scanner.frame();
     assert(!this.#over, "something comes behind BYE");
     if (!this.#welcomed && type !== FRAME_TYPES.BYE) {
       assert.equal(type, FRAME_TYPES.WELCOME, "something comes before WELCOME");
-      decodeWelcome(payload);
+      this.heard_of = decodeWelcome(payload).client;
       this.#welcomed = true;
       return;
     }
+    if (source !== 0) this.heard_of = source;
     switch (type) {
       case FRAME_TYPES.WELCOME:
         throw new Error("a second WELCOME comes");
@@ -83,6 +92,9 @@ export class FrameVoice implements Voice {
         break;
       case FRAME_TYPES.PONG:
         this.pongs.add(id);
+        break;
+      case FRAME_TYPES.REQUEST:
+        this.#onrequest(source, id);
     }
   }
 }
@@ -94,6 +106,7 @@ const TYPES: ReadonlySet<string> = new Set(
 /** In lines of JSON. */
 export class LineVoice implements Voice {
   readonly pongs = new Set<number>();
+  readonly heard_of = 0;
   farewell: string | undefined;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   #rest = "";
@@ -117,6 +130,7 @@ export class LineVoice implements Voice {
 /** In a language in which nothing can be wrong. */
 export class AnyVoice implements Voice {
   readonly pongs = new Set<number>();
+  readonly heard_of = 0;
   readonly farewell = undefined;
 
   take(): void {}

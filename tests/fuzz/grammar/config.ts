@@ -67,23 +67,21 @@ const VALUES = [
     "16MiB",
   ],
 ];
-const MORE_KEYS = [
-  "tcp",
-  "tcp",
-  "tls.cert",
-  "address",
-  "channel",
-  "token_file",
-  "tls",
-  "name",
-  "cert",
-  "key",
-  "send",
-  "listen",
-  "allow",
-  "deny",
-  "mode",
+const SUBJECTS = [
+  "*",
+  "token:ops",
+  "token:*",
+  "name:test-*",
+  "uid:1000",
+  "gid:0",
+  "uid:-1",
+  "uid:4294967295",
+  "x",
+  "token:",
+  "name:[",
 ];
+const ACTIONS = ["send", "listen", "request", "handle", "see", "admin", "channels", "token_file", "required", "shout"];
+const MORE_KEYS = ["tcp", "tcp", "tls.cert", "tls.key", "channel", "token_file", "tls", "name", "address", "mode"];
 const UNITS = [
   "",
   "ms",
@@ -113,10 +111,7 @@ export function toml(choices: Choices): string {
     lines.push(`${choices.pick(["channels", "listen", "log", "access"])} = ${choices.pick(VALUES)}`);
   }
   if (choices.oneIn(30)) lines.push(`${choices.pick(["queue", "x"])} = ${deep(choices)}`);
-  for (let left = choices.size(5); left > 0; left--) {
-    lines.push(header(choices));
-    for (let more = choices.size(5); more > 0; more--) lines.push(pair(choices, [...CHANNEL_KEYS, ...MORE_KEYS]));
-  }
+  for (let left = choices.size(5); left > 0; left--) lines.push(...table(choices));
   const end = choices.oneIn(20) ? "\r\n" : "\n";
   return lines.join(end) + end;
 }
@@ -128,17 +123,36 @@ function deep(choices: Choices): string {
   return open.repeat(depth) + "1" + close.repeat(choices.oneIn(3) ? 0 : depth);
 }
 
-function header(choices: Choices): string {
+function table(choices: Choices): string[] {
   const channel = choices.pick(CHANNELS);
-  return choices.pick([
-    "[log]",
-    "[[listen]]",
-    "[[listen]]",
-    "[access]",
-    `[channels.${channel}]`,
-    `[channels.${channel}]`,
-  ])
-    .replace("channels", choices.oneIn(40) ? "channel" : "channels");
+  const [head, keys] = choices.pick<[head: string, keys: readonly string[]]>([
+    ["[log]", ["level", "format"]],
+    ["[quota]", ["connections", "queued", "requests", "channels"]],
+    ["[[listen]]", MORE_KEYS],
+    ["[access]", ACTIONS],
+    ["[[access.rules]]", ACTIONS],
+    [`[channels.${channel}]`, CHANNEL_KEYS],
+    [`[channels.${channel}.access]`, ACTIONS],
+  ]);
+  const one = () => keys === ACTIONS && !choices.oneIn(5) ? rule(choices) : pair(choices, keys);
+  return [choices.oneIn(60) ? head.replace("s", "") : head, ...choices.many(choices.size(5), one)];
+}
+
+/** Who may do something. */
+function rule(choices: Choices): string {
+  const who = () => `[${choices.many(choices.size(4), () => `"${choices.pick(SUBJECTS)}"`).join(", ")}]`;
+  const action = choices.pick(ACTIONS);
+  if (action === "channels") {
+    return `channels = ${choices.pick(['["logs.*"]', '["jobs", "a?"]', '["["]', "[]", '"x"'])}`;
+  }
+  const lists = choices.pick([
+    `allow = ${who()}`,
+    `deny = ${who()}`,
+    `allow = ${who()}, deny = ${who()}`,
+    `alow = ${who()}`,
+    "",
+  ]);
+  return `${action} = { ${lists} }`;
 }
 
 function pair(choices: Choices, keys: readonly string[]): string {

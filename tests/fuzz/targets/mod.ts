@@ -4,6 +4,7 @@
  * @module
  */
 import type { Target } from "../target.ts";
+import { ACCESS } from "./access.ts";
 import { BODIES, BODY_VALUES } from "./bodies.ts";
 import { CONFIG, NAMES, TOKENS, UNITS } from "./config.ts";
 import { FRAMES_OUT, JSON_SCAN, LINES_IN } from "./json.ts";
@@ -27,4 +28,5 @@ export const DECODERS: readonly Target[] = [
   TOKENS,
   UNITS,
   NAMES,
+  ACCESS,
 ];
