@@ -24,28 +24,20 @@ export const POOL_BYTES_MAX = 4 * 1024 * 1024;
 
 type Buffer = Uint8Array<ArrayBuffer>;
 
-/** What is free of one size. */
-interface Free {
-  readonly buffers: Buffer[];
-  /** How many of them nobody has needed since the last look. */
-  idle: number;
-}
-
 /** See the module's head. */
 export class BufferPool {
   /** Overwrites what is put back, so that a test sees who still reads it. */
   poison = false;
-  readonly #free: ReadonlyMap<number, Free> = new Map(
-    [READ_BUFFER_BYTES_MAX, BLOCK_BYTES].map((bytes) => [bytes, { buffers: [], idle: 0 }]),
-  );
+  readonly #free: ReadonlyMap<number, Buffer[]> = new Map([[READ_BUFFER_BYTES_MAX, []], [BLOCK_BYTES, []]]);
   readonly #holders = new WeakMap<ArrayBuffer, { count: number }>();
+  #takes = 0;
 
   /** Memory of exactly this size, held once. What stands in it is anything. */
   take(bytes: number): Buffer {
     const free = this.#free.get(bytes);
     if (free === undefined) return new Uint8Array(bytes);
-    const buffer = free.buffers.pop() ?? new Uint8Array(bytes);
-    if (free.buffers.length < free.idle) free.idle = free.buffers.length;
+    this.#takes++;
+    const buffer = free.pop() ?? new Uint8Array(bytes);
     this.#holders.set(buffer.buffer, { count: 1 });
     return buffer;
   }
@@ -61,17 +53,15 @@ export class BufferPool {
     const holders = this.#holders.get(part.buffer);
     if (holders === undefined || --holders.count > 0) return;
     this.#holders.delete(part.buffer);
-    const whole = new Uint8Array(part.buffer), free = this.#free.get(whole.length)!.buffers;
+    const whole = new Uint8Array(part.buffer), free = this.#free.get(whole.length)!;
     if (this.poison) whole.fill(0xdd);
     if ((free.length + 1) * whole.length <= POOL_BYTES_MAX) free.push(whole);
   }
 
-  /** Gives memory back to the system: half of what nobody has needed since the last call. */
+  /** Gives memory back to the system after a quiet while: half of what is free if nothing was taken since the last call. */
   trim(): void {
-    for (const free of this.#free.values()) {
-      free.buffers.length -= Math.ceil(free.idle / 2);
-      free.idle = free.buffers.length;
-    }
+    if (this.#takes === 0) { for (const free of this.#free.values()) free.length >>= 1; }
+    this.#takes = 0;
   }
 }
 

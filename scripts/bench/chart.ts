@@ -5,6 +5,7 @@
  */
 import type { Result } from "./case.ts";
 import type { Report } from "./report.ts";
+import { DARK_STYLE, escaped, picture, STYLE, text } from "../svg.ts";
 import { figure } from "./statistics.ts";
 
 const WIDTH = 960, COLUMNS = 2, GAP = 40, MARGIN = 16;
@@ -16,24 +17,15 @@ const NAME_WIDTH = 100, VALUE_WIDTH = 64;
 const NOT_DRAWN = ["relay", "true"];
 const SECTIONS = ["brokers", "client libraries", "command line"];
 
-const STYLE = `
-  .page { fill: #ffffff; }
-  text { font: 12px system-ui, sans-serif; fill: #1f2328; }
-  .head { font-size: 16px; font-weight: 600; }
-  .title { font-weight: 600; }
-  .small { font-size: 11px; fill: #59636e; }
-  .number { text-anchor: start; font-variant-numeric: tabular-nums; }
+const COLOURS = `${STYLE}
   .ipc { fill: #0969da; }
   .other { fill: #afb8c1; }
-  @media (prefers-color-scheme: dark) {
-    .page { fill: #0d1117; }
-    text { fill: #e6edf3; }
-    .small { fill: #9198a1; }
+  @media (prefers-color-scheme: dark) {${DARK_STYLE}
     .ipc { fill: #4493f8; }
     .other { fill: #565f6a; }
   }`;
 
-/** @returns A picture as SVG. It brings its background: what shows it may be dark where the reader's system is light. */
+/** @returns A picture as SVG. */
 export function drawChart(report: Report): string {
   const results = report.results.filter((one) => SECTIONS.includes(one.case.section) && bars(one).length > 1);
   const columns = inColumns(results);
@@ -43,11 +35,7 @@ export function drawChart(report: Report): string {
     date.slice(0, 10)
   }`;
   const against = Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ");
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
-    `<title>ipc and other brokers on one machine</title>`,
-    `<style>${STYLE}\n</style>`,
-    `<rect class="page" width="${WIDTH}" height="${height}" rx="6"/>`,
+  return picture(WIDTH, height, "ipc and other brokers on one machine", COLOURS, [
     text(MARGIN, 24, "ipc and other brokers on one machine, in one run", "head"),
     text(
       MARGIN,
@@ -58,8 +46,7 @@ export function drawChart(report: Report): string {
     ...columns.flatMap((column, i) => drawColumn(column, MARGIN + i * (COLUMN + GAP))),
     text(MARGIN, height - 24, made, "small"),
     text(MARGIN, height - 8, against, "small"),
-    "</svg>\n",
-  ].join("\n");
+  ]);
 }
 
 function bars({ case: { metrics }, contestants }: Result): { name: string; value: number }[] {
@@ -122,12 +109,4 @@ function drawGroup(result: Result, left: number, top: number): string[] {
 /** A title up to its first side remark. */
 function short(title: string): string {
   return title.replaceAll("`", "").split(", ").slice(0, 2).join(", ");
-}
-
-function text(x: number, y: number, content: string, style?: string): string {
-  return `<text x="${x.toFixed(1)}" y="${y}"${style ? ` class="${style}"` : ""}>${escaped(content)}</text>`;
-}
-
-function escaped(content: string): string {
-  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
