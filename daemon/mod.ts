@@ -33,8 +33,11 @@ export type { Log } from "./log.ts";
 
 /** The control channel's socket is looked at each tick, all of them less often: a thousand take 6 ms. */
 const TICK_MS = 500, REBIND_TICKS = 4;
-/** How long a client may take to read its BYE when the broker ends. */
-const BYE_MS_MAX = 1_000;
+/**
+ * How long a client may take to read its BYE when the broker ends. With `drain_timeout` as it is by default, and a second for
+ * a log that nobody reads, that makes less than the ten seconds after which whoever ends a broker may lose patience.
+ */
+const BYE_MS_MAX = 500;
 /** A warning that could come with every connection comes at most this often. */
 const WARN_MS = 10_000;
 
