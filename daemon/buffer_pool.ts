@@ -1,16 +1,23 @@
 /**
- * The memory that messages pass through: read buffers and the blocks of small runs, used again when nobody needs them.
+ * The memory that messages pass through, counted: read buffers, blocks of small runs, large messages, what waits for one
+ * client alone. And the first two are used again when nobody needs them.
  *
  * A broker under load fills gigabytes of buffers a second. Left to the garbage collector, each is mapped, zeroed and
- * faulted in anew, and tens of megabytes pile up between collections, which the process does not give back. So buffers of
- * the two sizes that the hot path uses are counted: whoever keeps a range of one holds it, and the last one to let go
- * puts it back. A read buffer lent to eight listeners is held by the channel's history and by eight queues.
+ * faulted in anew, and tens of megabytes pile up between collections, which the process does not give back. So whoever
+ * keeps a range of a buffer holds it, and the last one to let go puts it back, if it is of one of the two sizes that the hot
+ * path uses. A read buffer lent to eight listeners is held by the channel's history and by eight queues.
  *
- * Letting go too late only costs memory: counts hang on the buffer itself, so a buffer that is forgotten is collected as
- * any other. Letting go too early would hand it to somebody who writes to it. So where it is not certain that nobody
- * reads it any more, as when a write to a closed connection was in flight, it is forgotten rather than released.
+ * The same counts say how much memory is held: each buffer with all its bytes, once, whoever shares it. A range of 9 KiB
+ * that keeps a buffer of 256 KiB costs 256 KiB. What is not worth counting is not: buffers of up to 1 KiB, of which each
+ * connection has two. When more is held than may be, whoever watches is told, as soon as what is going on is over.
+ *
+ * Letting go too late only costs memory. Letting go too early would hand it to somebody who writes to it. So where it is
+ * not certain that nobody reads it any more, as when a write to a closed connection was in flight, it is forgotten rather
+ * than released: it counts no longer, and is never used again.
  *
  * Cost: a hold or a release is one lookup, once per range, not per event and not for a range that is made longer.
+ *
+ * Invariant: held_bytes is the sum of the sizes of all buffers that somebody holds, and of what was added by count().
  *
  * @module
  */
@@ -22,46 +29,115 @@ export const BLOCK_BYTES = 64 * 1024;
 /** How much is kept for the next burst, of each size. */
 export const POOL_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Up to this a buffer is not counted. */
+export const UNCOUNTED_BYTES_MAX = 1024;
+
 type Buffer = Uint8Array<ArrayBuffer>;
+
+interface Holders {
+  count: number;
+  /** Whether it came from here. */
+  own: boolean;
+  /** Whether somebody may still have it who does not hold it. */
+  forgotten: boolean;
+}
 
 /** See the module's head. */
 export class BufferPool {
   /** Overwrites what is put back, so that a test sees who still reads it. */
   poison = false;
+  /** See the module's head. */
+  held_bytes = 0;
+  /** Above this {@linkcode exceeded} is called. */
+  limit_bytes = Infinity;
+  /** Told that more is held than may be; called again whenever still more is taken. */
+  exceeded: () => void = () => {};
   readonly #free: ReadonlyMap<number, Buffer[]> = new Map([[READ_BUFFER_BYTES_MAX, []], [BLOCK_BYTES, []]]);
-  readonly #holders = new WeakMap<ArrayBuffer, { count: number }>();
+  readonly #holders = new WeakMap<ArrayBuffer, Holders>();
   #takes = 0;
+  #telling = false;
 
   /** Memory of exactly this size, held once. What stands in it is anything. */
   take(bytes: number): Buffer {
     const free = this.#free.get(bytes);
-    if (free === undefined) return new Uint8Array(bytes);
-    this.#takes++;
-    const buffer = free.pop() ?? new Uint8Array(bytes);
-    this.#holders.set(buffer.buffer, { count: 1 });
+    if (free !== undefined) this.#takes++;
+    const buffer = free?.pop() ?? new Uint8Array(bytes);
+    if (bytes > UNCOUNTED_BYTES_MAX) {
+      this.#holders.set(buffer.buffer, { count: 1, own: true, forgotten: false });
+      this.count(bytes);
+    }
     return buffer;
   }
 
-  /** Somebody more keeps a part of this memory. Does nothing for memory that is not the pool's. */
+  /** Somebody more keeps a part of this memory, or somebody at all. */
   hold(part: Buffer): void {
-    const holders = this.#holders.get(part.buffer);
+    const { buffer } = part, bytes = buffer.byteLength;
+    if (bytes <= UNCOUNTED_BYTES_MAX) return;
+    const holders = this.#holders.get(buffer);
     if (holders !== undefined) holders.count++;
+    else {
+      this.#holders.set(buffer, { count: 1, own: false, forgotten: false });
+      this.count(bytes);
+    }
   }
 
-  /** Somebody does not need it any more. */
+  /** Somebody does not need it any more. Does nothing for memory that nobody holds. */
   release(part: Buffer): void {
-    const holders = this.#holders.get(part.buffer);
+    const { buffer } = part, bytes = buffer.byteLength;
+    if (bytes <= UNCOUNTED_BYTES_MAX) return;
+    const holders = this.#holders.get(buffer);
     if (holders === undefined || --holders.count > 0) return;
-    this.#holders.delete(part.buffer);
-    const whole = new Uint8Array(part.buffer), free = this.#free.get(whole.length)!;
-    if (this.poison) whole.fill(0xdd);
-    if ((free.length + 1) * whole.length <= POOL_BYTES_MAX) free.push(whole);
+    this.#holders.delete(buffer);
+    this.held_bytes -= bytes;
+    if (holders.own) this.#putBack(buffer, holders.forgotten);
+  }
+
+  /** Somebody does not need it any more, but may still read it or write to it. */
+  forget(part: Buffer): void {
+    const holders = this.#holders.get(part.buffer);
+    if (holders === undefined) return;
+    holders.forgotten = true;
+    this.release(part);
+  }
+
+  /** So many bytes more are held in another way, or fewer. */
+  count(bytes: number): void {
+    if ((this.held_bytes += bytes) > this.limit_bytes && bytes > 0 && !this.#telling) this.#tell();
+  }
+
+  /** What letting go of it would free, if all who hold it did: its size, divided among them. */
+  share(part: Buffer): number {
+    const holders = this.#holders.get(part.buffer);
+    return holders === undefined ? 0 : part.buffer.byteLength / holders.count;
   }
 
   /** Gives memory back to the system after a quiet while: half of what is free if nothing was taken since the last call. */
   trim(): void {
     if (this.#takes === 0) { for (const free of this.#free.values()) free.length >>= 1; }
     this.#takes = 0;
+  }
+
+  #putBack(buffer: ArrayBuffer, forgotten: boolean): void {
+    const free = this.#free.get(buffer.byteLength);
+    // Large memory is freed now: the collector would take its time, and large messages come faster. The runtime keeps what
+    // it still reads or writes; whoever was in the middle of something with it has finished in a moment.
+    if (buffer.byteLength > READ_BUFFER_BYTES_MAX) {
+      if (forgotten) queueMicrotask(() => buffer.transfer(0));
+      else buffer.transfer(0);
+    } else if (free !== undefined && !forgotten) {
+      const whole = new Uint8Array(buffer);
+      if (this.poison) whole.fill(0xdd);
+      if ((free.length + 1) * buffer.byteLength <= POOL_BYTES_MAX) free.push(whole);
+    }
+  }
+
+  /** Not at once: whoever takes memory is in the middle of something. */
+  #tell(): void {
+    this.#telling = true;
+    queueMicrotask(() => {
+      this.#telling = false;
+      if (this.held_bytes > this.limit_bytes) this.exceeded();
+    });
   }
 }
 

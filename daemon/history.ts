@@ -65,6 +65,32 @@ export class History {
     this.#evict();
   }
 
+  /** Lets go of everything: the channel is closed. */
+  close(): void {
+    this.resize(0);
+    buffers.release(this.#block);
+    this.#block = NONE;
+    this.#used = 0;
+  }
+
+  /** Forgets the oldest until no more than so many bytes are kept. */
+  shorten(bytes: number): void {
+    this.#evict(bytes);
+  }
+
+  /** How much memory is held here; of what others hold as well, its share. */
+  get share_bytes(): number {
+    let bytes = 0;
+    for (const part of this.memory()) bytes += buffers.share(part);
+    return bytes;
+  }
+
+  /** Everything that is held here, as often as it is. */
+  *memory(): Generator<Uint8Array<ArrayBuffer>> {
+    yield this.#block;
+    for (const { bytes } of this.#segments) yield bytes;
+  }
+
   /** Bytes that are kept. */
   get held_bytes(): number {
     return this.#held_bytes;
@@ -146,9 +172,9 @@ export class History {
     if (this.#held_bytes > this.#limit_bytes) this.#evict();
   }
 
-  #evict(): void {
+  #evict(limit_bytes = this.#limit_bytes): void {
     let gone = 0;
-    while (this.#held_bytes > this.#limit_bytes && gone < this.#segments.length) {
+    while (this.#held_bytes > limit_bytes && gone < this.#segments.length) {
       const segment = this.#segments[gone++]!;
       this.#held_bytes -= segment.held_bytes;
       buffers.release(segment.bytes);

@@ -150,7 +150,12 @@ class RunningBroker implements Broker {
       refused: (identity, channel, error, count) => this.#forbid(describe(identity), channel, error, count),
       overloaded: (what, error) => this.#warn("too much is asked", { what, why: error.message }, `overloaded ${what}`),
     }, now);
-    this.#relief = new Relief(this.#router);
+    this.#relief = new Relief({
+      router: this.#router,
+      log: options.log,
+      connections: this.#connections,
+      clients: this.#clients,
+    });
     this.#strangers = new Strangers(now, (connection, error) => {
       this.#refuse(error);
       connection.dismiss((connection.farewell ?? byeFrame)(error));
@@ -207,7 +212,7 @@ class RunningBroker implements Broker {
 
   async start(): Promise<void> {
     this.#router.accounts.change(this.#settings.quota);
-    this.#router.accounts.exceeded = (account) => this.#relief.queued(account);
+    buffers.limit_bytes = this.#settings.memory_bytes;
     const context: ControlContext = {
       router: this.#router,
       version: this.#options.version,
@@ -237,6 +242,7 @@ class RunningBroker implements Broker {
 
   /** Takes apart what a failed start left. */
   async abort(): Promise<void> {
+    this.#relief.end();
     await Promise.all([this.#shared.close(), this.#channels.close()]);
     for (const connection of this.#connections) connection.close();
     this.#peers?.close();
@@ -290,6 +296,7 @@ class RunningBroker implements Broker {
   #apply(settings: Settings): void {
     this.#settings = settings;
     this.#router.accounts.change(settings.quota);
+    buffers.limit_bytes = settings.memory_bytes;
     for (const [connection, client] of this.#clients) {
       // The limit of a message stays what its client was told.
       connection.outbox.limit_bytes = this.#channels.rules(client.channel.name).queue_bytes;
@@ -342,6 +349,7 @@ class RunningBroker implements Broker {
     clearInterval(this.#ticker);
     clearInterval(this.#deadline_ticker);
     this.#peers?.close();
+    this.#relief.end();
     this.#log.info("broker has ended");
     this.#settle();
   }

@@ -7,6 +7,7 @@ import type { Hello, Overflow, Roles } from "../protocol/bodies.ts";
 import { IpcError } from "../protocol/errors.ts";
 import type { Sequence } from "../protocol/scanner.ts";
 import { ID_MAX } from "../protocol/limits.ts";
+import { buffers } from "./buffer_pool.ts";
 import { History } from "./history.ts";
 import type { Permissions } from "./access.ts";
 import type { Admission, Identity } from "./identity.ts";
@@ -140,8 +141,7 @@ export class Channel<P> {
   /** The number that the next event gets. */
   readonly sequence: Sequence = { low: 1, high: 0 };
   readonly history: History;
-  /** The last event with RETAIN, with that flag. */
-  retained: Uint8Array<ArrayBuffer> | undefined;
+  #retained: Uint8Array<ArrayBuffer> | undefined;
   /** Publishers in the order in which they may go on. */
   readonly turns: Turn<P>[] = [];
   /** The publisher that was admitted and has not published yet. */
@@ -165,6 +165,18 @@ export class Channel<P> {
     public rules: ChannelRules,
   ) {
     this.history = new History(rules.history_bytes);
+  }
+
+  /** The last event with RETAIN, with that flag. */
+  get retained(): Uint8Array<ArrayBuffer> | undefined {
+    return this.#retained;
+  }
+
+  /** Keeps another event in the place of the one before, or none. */
+  retain(frame: Uint8Array<ArrayBuffer> | undefined): void {
+    if (this.#retained !== undefined) buffers.release(this.#retained);
+    if (frame !== undefined) buffers.hold(frame);
+    this.#retained = frame;
   }
 
   #events_before = 0;

@@ -1,5 +1,13 @@
 /**
- * Who has to go when too much waits: the client that holds most of it. Others do not notice.
+ * Who has to go when too much waits: whoever holds most of it. Others do not notice.
+ *
+ * Two things have such a limit. The clients of one holder may have so many bytes queued (`quota.ts`): over it the one of
+ * them with the longest queue is closed. And all together may hold so much memory (`buffer_pool.ts`). Of that the channels'
+ * histories may keep half, and what they retain a quarter: what is more goes first, of the largest, so that clients always
+ * have a quarter to themselves. A client that comes back is told of the gap; that a retained event is gone is logged. If
+ * that does not do, the connection that holds most is closed, for its queue or for a message that it has begun and not
+ * finished, and the next, until a sixteenth is free again. Memory that many hold counts for each with its share, because
+ * letting go of it alone would free nothing.
  *
  * That there is too much is found in the middle of something, where nobody can be closed. So it is only noted then, and
  * dealt with as soon as that is over, before anything else is read.
@@ -7,38 +15,145 @@
  * @module
  */
 import { IpcError } from "../protocol/errors.ts";
+import { buffers } from "./buffer_pool.ts";
+import type { Log } from "./log.ts";
 import type { Account } from "./quota.ts";
-import type { Client } from "./registry.ts";
+import type { Channel, Client } from "./registry.ts";
 import type { Peer, Router } from "./router/mod.ts";
+import type { Connection } from "./transport/connection.ts";
+
+/** What is freed beyond what must be, so that it need not be done again at once. */
+const SPARE_SHARE = 16;
+/** What part of the memory histories may keep, and retained events. */
+const HISTORIES_SHARE = 1 / 2, RETAINED_SHARE = 1 / 4;
+/** How often a history is halved until nothing is left of it. */
+const HALVES_MAX = 32;
+
+/** What is relieved. */
+export interface ReliefOwner {
+  readonly router: Router;
+  readonly log: Log;
+  /** All connections, those that are about to end included. */
+  readonly connections: ReadonlySet<Connection>;
+  /** Who speaks on them, once it is known. */
+  readonly clients: ReadonlyMap<Connection, Client<Peer>>;
+}
+
+/** What one connection holds. */
+interface Holding {
+  connection: Connection;
+  /** Of its queue. */
+  queue: number;
+  /** Of what is read from it. */
+  message: number;
+}
 
 /** See the module's head. */
 export class Relief {
-  readonly #router: Router;
+  readonly #owner: ReliefOwner;
   readonly #exceeded = new Set<Account>();
 
-  constructor(router: Router) {
-    this.#router = router;
+  constructor(owner: ReliefOwner) {
+    this.#owner = owner;
+    owner.router.accounts.exceeded = (account) => this.#queued(account);
+    buffers.exceeded = () => this.#relieve();
+  }
+
+  /** Memory is the process's: a broker that has ended must not be told of it. */
+  end(): void {
+    buffers.limit_bytes = Infinity;
+    buffers.exceeded = () => {};
   }
 
   /** More waits for the clients of one holder than may. */
-  queued(account: Account): void {
+  #queued(account: Account): void {
     if (this.#exceeded.size === 0) queueMicrotask(() => this.#relieveAccounts());
     this.#exceeded.add(account);
   }
 
   #relieveAccounts(): void {
-    const accounts = [...this.#exceeded];
+    const accounts = [...this.#exceeded], { router } = this.#owner;
     this.#exceeded.clear();
     for (const account of accounts) {
       while (account.queued_bytes > account.quota.queued_bytes) {
-        const most = longest(this.#router.registry.clients.values(), account);
+        const most = longest(router.registry.clients.values(), account);
         if (most === undefined) break;
         const limit = account.quota.queued_bytes;
         const why = `${account.name} has ${account.queued_bytes} bytes queued, limit is ${limit} (quota.queued)`;
-        this.#router.overloaded("queued", new IpcError("OVERLOADED", why));
-        this.#router.slow.giveUp(most, why);
+        router.overloaded("queued", new IpcError("OVERLOADED", why));
+        router.slow.giveUp(most, why, true);
       }
     }
+  }
+
+  #relieve(): void {
+    const limit = buffers.limit_bytes;
+    this.#dropRetained(limit * RETAINED_SHARE);
+    this.#shortenHistories(limit * HISTORIES_SHARE);
+    if (buffers.held_bytes <= limit) return;
+    const target = limit - limit / SPARE_SHARE;
+    // Of what is shared each has more to answer for when the others have let go, so it may take several rounds.
+    for (let before = Infinity; buffers.held_bytes > target && buffers.held_bytes < before;) {
+      before = buffers.held_bytes;
+      for (const holding of this.#holdings()) {
+        if (buffers.held_bytes <= target) break;
+        this.#close(holding);
+      }
+    }
+  }
+
+  /** Connections by what they hold, the most first. */
+  #holdings(): Holding[] {
+    const holdings: Holding[] = [];
+    for (const connection of this.#owner.connections) {
+      const queue = connection.outbox.held_bytes, message = buffers.share(connection.scanner.bytes);
+      if (queue + message > 0) holdings.push({ connection, queue, message });
+    }
+    return holdings.sort((a, b) => b.queue + b.message - a.queue - a.message);
+  }
+
+  #close({ connection, queue, message }: Holding): void {
+    const { router, clients } = this.#owner, client = clients.get(connection), queues = queue >= message;
+    const held = queues
+      ? `${Math.round(queue)} of them wait for it`
+      : `a message that it has not finished takes ${Math.round(message)}`;
+    const why = `${buffers.held_bytes} bytes are held in all, limit is ${buffers.limit_bytes} (memory), and ${held}`;
+    router.overloaded("memory", new IpcError("OVERLOADED", why));
+    // Whoever was told already, or is nobody yet, has nothing to be told.
+    if (client === undefined) connection.close();
+    else if (queues) router.slow.giveUp(client, why, true);
+    else router.leave(client, new IpcError("OVERLOADED", why), true);
+  }
+
+  #shortenHistories(limit_bytes: number): void {
+    const histories = [...this.#channels()].map(({ history }) => history);
+    for (let halves = 0; halves < HALVES_MAX; halves++) {
+      let sum = histories.reduce((sum, { share_bytes }) => sum + share_bytes, 0);
+      if (sum <= limit_bytes) return;
+      for (const history of histories.toSorted((a, b) => b.held_bytes - a.held_bytes)) {
+        if (sum <= limit_bytes) return;
+        const before = history.share_bytes;
+        history.shorten(history.held_bytes / 2);
+        sum -= before - history.share_bytes;
+      }
+    }
+  }
+
+  #dropRetained(limit_bytes: number): void {
+    const sizeOf = ({ retained }: Channel<Peer>) => retained === undefined ? 0 : buffers.share(retained);
+    const channels = [...this.#channels()].filter(sizeOf).sort((a, b) => sizeOf(b) - sizeOf(a));
+    let sum = channels.reduce((sum, channel) => sum + sizeOf(channel), 0);
+    for (const channel of channels) {
+      if (sum <= limit_bytes) return;
+      const bytes = sizeOf(channel);
+      sum -= bytes;
+      channel.retain(undefined);
+      this.#owner.log.warning("dropped a retained event to free memory", { channel: channel.name, bytes });
+    }
+  }
+
+  #channels(): Iterable<Channel<Peer>> {
+    return this.#owner.router.registry.channels.values();
   }
 }
 

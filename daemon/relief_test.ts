@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { sha256 } from "../client/testing.ts";
 import type { QuotaSettings, Settings } from "../config/settings.ts";
+import { FLAGS } from "../protocol/frame.ts";
 import { encodeFrame, encodeHello, type Frame, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
 import { decodeError } from "../protocol/bodies.ts";
 import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./testing.ts";
@@ -158,4 +159,83 @@ Deno.test("quota: what a reload changes holds for those who are there", async ()
   assert.match(await refused(test, "greedy"), /limit is 1 \(quota.connections\)/);
   await answers(client);
   client.close();
+});
+
+const MIB = 1024 * 1024;
+
+/** A broker of its own with little memory; the pool is the process's, so there is only one. */
+async function small(history_bytes = 0) {
+  const test = await startTestBroker(
+    { history_bytes, queue_bytes: 8 * MIB, stall_timeout_ms: Infinity },
+    (settings) => ({ ...settings, memory_bytes: 16 * MIB }),
+  );
+  const held = async () => {
+    const { memory } = await controlRequest(test.socket_dir, "stats") as { memory: { held_bytes: number } };
+    return memory.held_bytes;
+  };
+  return Object.assign(test, { held });
+}
+
+Deno.test("memory: whoever holds most is closed, for its queue or for a message it does not finish; nobody else notices", async () => {
+  await using test = await small();
+  const stuck = await RawClient.join(test.socket_dir, "c", { listen: true, name: "stuck" });
+  const modest = await RawClient.join(test.socket_dir, "c", { listen: true, name: "modest" });
+  const publisher = await RawClient.join(test.socket_dir, "c"), payload = new Uint8Array(MIB);
+  const direct = (to: RawClient) => publisher.send(encodeFrame({ type: EVENT, target: to.welcome!.client, payload }));
+  for (let n = 0; n < 7; n++) await direct(stuck);
+  await direct(modest);
+  // Takes the 16 MiB that 12 MiB grow to.
+  const unfinished = await RawClient.join(test.socket_dir, "c", { name: "unfinished" });
+  const whole = encodeFrame({ type: EVENT, payload: new Uint8Array(12 * MIB) });
+  await unfinished.send(whole.subarray(0, 11 * MIB)).catch(() => {});
+  assert(["OVERLOADED", "SLOW_CONSUMER"].includes(await unfinished.reasonOfEnd() ?? "OVERLOADED"));
+  assert.equal((await modest.until(EVENT)).payload.length, MIB);
+  await answers(publisher);
+  await answers(modest);
+  assert((await overloads(test))["memory"]! >= 1);
+  assert(await test.held() <= 16 * MIB);
+  const lines = test.log.filter((line) => line.includes("too much is asked"));
+  assert.match(lines.join(), /bytes are held in all, limit is 16777216 \(memory\), and/);
+  for (const client of [stuck, modest, publisher]) client.close();
+});
+
+Deno.test("memory: histories are shortened before somebody who holds less is closed, and a client that comes back is told", async () => {
+  await using test = await small(4 * MIB);
+  const payload = new Uint8Array(100_000), epochs: [string, string][] = [];
+  const listener = await RawClient.join(test.socket_dir, "quiet", { listen: true });
+  for (let n = 0; n < 8; n++) {
+    const channel = `c${n}`, publisher = await RawClient.join(test.socket_dir, channel);
+    // 2.4 MiB in each, 19 MiB in all.
+    for (let sent = 0; sent < 24; sent++) await publisher.send(encodeFrame({ type: EVENT, payload }));
+    await answers(publisher);
+    epochs.push([channel, publisher.welcome!.epoch]);
+    publisher.close();
+  }
+  assert(await test.held() <= 16 * MIB);
+  await answers(listener);
+  assert.deepEqual(await overloads(test), {});
+  let told = 0;
+  for (const [channel, epoch] of epochs) {
+    const back = await RawClient.join(test.socket_dir, channel, { listen: true, resume: { epoch, seq: 1 } });
+    await back.send(encodeFrame({ type: PING }));
+    if (await back.firstIs(FRAME_TYPES.GAP)) told++;
+    back.close();
+  }
+  assert(told >= 1 && told < 8, `${told}`);
+  listener.close();
+});
+
+Deno.test("memory: what channels retain goes if it is over a quarter, rather than anybody who is there, and that is logged", async () => {
+  await using test = await small();
+  const payload = new Uint8Array(3 * MIB), clients: RawClient[] = [];
+  for (let n = 0; n < 7; n++) {
+    const client = await RawClient.join(test.socket_dir, `c${n}`);
+    await client.send(encodeFrame({ type: EVENT, flags: FLAGS.RETAIN, payload }));
+    await answers(client);
+    clients.push(client);
+  }
+  assert(await test.held() <= 16 * MIB);
+  assert(test.log.some((line) => line.includes("dropped a retained event to free memory")));
+  for (const client of clients) await answers(client);
+  for (const client of clients) client.close();
 });

@@ -53,9 +53,12 @@ export interface Memory {
   take(bytes: number): Uint8Array<ArrayBuffer>;
   /** The scanner does not need it any more. Others may: whoever it was lent to. */
   release(bytes: Uint8Array<ArrayBuffer>): void;
+  /** The same, but a read may still write to it. */
+  forget(bytes: Uint8Array<ArrayBuffer>): void;
 }
 
-const FRESH: Memory = { take: (bytes) => new Uint8Array(bytes), release() {} };
+const FRESH: Memory = { take: (bytes) => new Uint8Array(bytes), release() {}, forget() {} };
+const NONE = new Uint8Array(0);
 
 /** See the module's head. */
 export class Scanner {
@@ -206,6 +209,15 @@ export class Scanner {
     sequence.low = low;
     sequence.high = high;
     return count;
+  }
+
+  /** Lets go of its memory, with what stands there: nothing more is to be read. */
+  close(): void {
+    this.#memory.forget(this.bytes);
+    this.bytes = NONE;
+    this.#view = new DataView(NONE.buffer);
+    this.start = this.end = 0;
+    this.#lent = false;
   }
 
   #replace(size: number): void {

@@ -12,7 +12,7 @@
  */
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { GLOBAL_OPTIONS } from "../commands/broker_options.ts";
-import { RUN_FLAGS, VERB_PERMISSIONS } from "../commands/permissions.ts";
+import { BROKER_ENVIRONMENT, RUN_FLAGS, VERB_PERMISSIONS } from "../commands/permissions.ts";
 import { buildProgram, DIST } from "./build.ts";
 
 /** The second line of a script that this program wrote, and may write again. */
@@ -50,7 +50,9 @@ export function launcher(deno: string, program: string): string {
     `exec ${words(deno, "run", ...RUN_FLAGS, ...permissions, program)} "$@"`;
   const cases: string[] = [];
   const others = start(VERB_PERMISSIONS.get(undefined)!);
+  const variables = Object.entries(BROKER_ENVIRONMENT).map(([name, value]) => `${name}="\${${name}:-${value}}"`);
   const broker = `  "daemon run")
+    export ${variables.join(" ")}
     permissions=$(${others} --print-permissions) || exit
     case "$permissions" in
       --allow-*) exec ${words(deno, "run", ...RUN_FLAGS)} $permissions ${words(program)} "$@" ;;

@@ -60,7 +60,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "daemon/registry",
     files: /^daemon\/registry\.ts$/,
-    imports: ["protocol", "daemon/identity", "daemon/data", "daemon/quota"],
+    imports: ["protocol", "daemon/buffers", "daemon/identity", "daemon/data", "daemon/quota"],
   },
   {
     name: "daemon/transport",

@@ -1,3 +1,4 @@
+import { buffers } from "../buffer_pool.ts";
 import { sumOf } from "../counters.ts";
 import type { Client } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
@@ -15,7 +16,12 @@ export function stats(context: ControlContext, _params: Params, asker: Client<Pe
     ...counters(context),
     listen: context.listeners(),
     draining: context.router.draining,
-    memory: { rss_bytes: memory.rss, heap_bytes: memory.heapUsed, external_bytes: memory.external },
+    memory: {
+      held_bytes: buffers.held_bytes,
+      rss_bytes: memory.rss,
+      heap_bytes: memory.heapUsed,
+      external_bytes: memory.external,
+    },
   };
 }
 

@@ -147,7 +147,7 @@ export class Events {
     stamp(frame, client.id, channel);
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
     const empty = frame.length === HEADER_BYTES + view.getUint16(OFFSET.headers, true);
-    channel.retained = empty ? undefined : frame.slice();
+    channel.retain(empty ? undefined : frame.slice());
     frame[OFFSET.flags]! &= ~FLAGS.RETAIN;
     const offset = frame.byteOffset;
     return this.publish(channel, client, new Uint8Array(frame.buffer), offset, offset + frame.length, first, 1);

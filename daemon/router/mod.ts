@@ -56,7 +56,7 @@ export class Router {
    */
   constructor(observer: Observer, readonly now: () => number) {
     this.#observer = observer;
-    this.slow = new Slow((client, error) => this.leave(client, error));
+    this.slow = new Slow((client, error, at_once) => this.leave(client, error, at_once));
     const overloaded = (what: Overload, error: IpcError): void => this.overloaded(what, error);
     this.events = new Events(this.registry, this.slow, overloaded);
     this.requests = new Requests(this.registry, this.slow, now, () => observer.deadlines(), overloaded);
@@ -233,6 +233,8 @@ export class Router {
     channel.opener?.give("channels");
     channel.opener = undefined;
     this.counters.keep(channel);
+    channel.history.close();
+    channel.retain(undefined);
   }
 }
 

@@ -24,10 +24,10 @@ export class Slow {
   /** How many were closed. */
   closed = 0;
   readonly #watched = new Map<Client<Peer>, Seen>();
-  readonly #leave: (client: Client<Peer>, error: IpcError) => void;
+  readonly #leave: (client: Client<Peer>, error: IpcError, at_once: boolean) => void;
 
   /** @param leave Takes the client out of everything and closes it. */
-  constructor(leave: (client: Client<Peer>, error: IpcError) => void) {
+  constructor(leave: (client: Client<Peer>, error: IpcError, at_once: boolean) => void) {
     this.#leave = leave;
   }
 
@@ -43,10 +43,14 @@ export class Slow {
     this.#watched.delete(client);
   }
 
-  /** Closes a client that does not read. */
-  giveUp(client: Client<Peer>, why: string): void {
+  /**
+   * Closes a client that does not read.
+   *
+   * @param at_once See {@linkcode Peer.close}.
+   */
+  giveUp(client: Client<Peer>, why: string, at_once = false): void {
     this.closed++;
-    this.#leave(client, new IpcError("SLOW_CONSUMER", `client ${client.id} does not read: ${why}`));
+    this.#leave(client, new IpcError("SLOW_CONSUMER", `client ${client.id} does not read: ${why}`), at_once);
   }
 
   /** Looks at everybody who is watched. */

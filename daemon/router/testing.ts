@@ -35,7 +35,7 @@ export class TestClient implements Peer {
   readonly client: Client<Peer>;
   #closed: IpcError | undefined;
   readonly #router: Router;
-  readonly #scanner = new Scanner(FROM_CLIENT, 1 << 30);
+  readonly scanner = new Scanner(FROM_CLIENT, 1 << 30, buffers);
   #seen = 0;
 
   constructor(router: Router, channel: Channel<Peer>, hello: Hello, resume?: number, token?: string) {
@@ -80,6 +80,7 @@ export class TestClient implements Peer {
   close(error: IpcError, _at_once: boolean): void {
     this.#closed = error;
     this.outbox.close();
+    this.scanner.close();
   }
 
   /** Why the router closed it. */
@@ -111,7 +112,7 @@ export class TestClient implements Peer {
 
   /** Publishes frames without asking for a turn. */
   publishNow(bytes: Uint8Array<ArrayBuffer>): void {
-    const scanner = this.#scanner, channel = this.client.channel;
+    const scanner = this.scanner, channel = this.client.channel;
     for (let at = 0; at < bytes.length;) {
       const space = scanner.space(), piece = bytes.subarray(at, at + space.length);
       space.set(piece);

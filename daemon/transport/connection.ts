@@ -144,6 +144,7 @@ export class Connection implements OutboxOwner {
     this.#open = false;
     clearTimeout(this.#linger);
     this.outbox.close();
+    this.scanner.close();
     try {
       this.#stream.close();
     } catch {
@@ -158,6 +159,7 @@ export class Connection implements OutboxOwner {
     if (this.#ending || !this.#open) return;
     this.#ending = true;
     this.outbox.seal();
+    this.scanner.close();
     this.#linger = setTimeout(() => this.close(), LINGER_MS);
     this.outbox.drained().then(() => this.close());
   }

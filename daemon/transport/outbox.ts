@@ -16,7 +16,8 @@
  * Cost: queueing a run next to the last one is 7 comparisons and 4 additions; a write costs two promises. A further listener
  * costs 4 ns of CPU per 16-byte event, the kernel's copy included (`deno task bench --case fanout`).
  *
- * Invariant: queued_bytes is the sum of all entries' bytes and of what is in flight.
+ * Invariant: queued_bytes is the sum of all entries' bytes and of what is in flight. Each entry holds its memory once
+ * (`buffer_pool.ts`), and what is in flight, the tail and the buffer for gathering are held once more.
  *
  * @module
  */
@@ -34,6 +35,9 @@ const TAIL_BYTES_MIN = 512, TAIL_BYTES_MAX = 64 * 1024;
 const RESERVE_BYTES = 1024 * 1024;
 /** What is dropped beyond what must be, so that a receiver that stays full does not cost a new GAP with every event. */
 const SPARE_BYTES_MAX = 64 * 1024, SPARE_SHARE = 64;
+
+/** What an entry costs besides its bytes. */
+export const ENTRY_BYTES = 96;
 
 const NOW: Promise<undefined> = Promise.resolve(undefined);
 
@@ -87,7 +91,7 @@ export class Outbox {
   /** What is being written, and how much of it is. */
   #piece: Uint8Array<ArrayBuffer> | undefined;
   #done = 0;
-  /** Shared memory that is being written. */
+  /** The memory that is being written, if it is held. */
   #lent: Uint8Array<ArrayBuffer> | undefined;
   /** By how much frames that nobody can refuse have gone over the limit since the queue was last below it. */
   #over_bytes = 0;
@@ -119,6 +123,24 @@ export class Outbox {
     return this.#piece !== undefined && this.#done < this.#piece.length;
   }
 
+  /** How much memory is held here; of what others hold as well, its share. Walks the whole queue. */
+  get held_bytes(): number {
+    let bytes = this.entries * ENTRY_BYTES;
+    for (const part of this.memory()) bytes += buffers.share(part);
+    return bytes;
+  }
+
+  /** How many pieces wait. */
+  get entries(): number {
+    return this.#entries.length - this.#head;
+  }
+
+  /** Everything that is held here, as often as it is. */
+  *memory(): Generator<Uint8Array<ArrayBuffer>> {
+    for (const own of [this.#lent, this.#gather, this.#tail]) if (own !== undefined) yield own;
+    for (let at = this.#head; at < this.#entries.length; at++) yield this.#entries[at]!.bytes;
+  }
+
   /** Queues a run of events that stays where it is in memory. */
   pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void {
     if (this.#sealed) return;
@@ -128,8 +150,7 @@ export class Outbox {
       last.end = end;
       last.count += count;
     } else {
-      buffers.hold(bytes);
-      this.#entries.push({ bytes, start, end, first, count, last: 0 });
+      this.#push({ bytes, start, end, first, count, last: 0 });
     }
     if (!this.#writing) this.#start();
   }
@@ -140,12 +161,15 @@ export class Outbox {
     const length = end - start, fits = this.fits(length);
     this.#count(length);
     if (length >= SMALL_BYTES) {
-      this.#entries.push({ bytes: bytes.slice(start, end), start: 0, end: length, first: 0, count: 0, last: 0 });
+      const own = buffers.take(length);
+      own.set(bytes.subarray(start, end));
+      this.#push({ bytes: own, start: 0, end: length, first: 0, count: 0, last: 0 });
+      buffers.release(own);
     } else {
       const tail = this.#copy(bytes, start, end), at = this.#tail_used - length;
       const last = this.#last();
       if (last !== undefined && last.bytes === tail && last.count === 0) last.end = at + length;
-      else this.#entries.push({ bytes: tail, start: at, end: at + length, first: 0, count: 0, last: 0 });
+      else this.#push({ bytes: tail, start: at, end: at + length, first: 0, count: 0, last: 0 });
     }
     if (!fits) {
       this.#over_bytes += Math.min(length, this.queued_bytes - this.limit_bytes);
@@ -169,7 +193,7 @@ export class Outbox {
     if (joins(last, tail, start, first) && last.end - last.start < SMALL_BYTES) {
       last.end = end;
       last.count += count;
-    } else this.#entries.push({ bytes: tail, start, end, first, count, last: 0 });
+    } else this.#push({ bytes: tail, start, end, first, count, last: 0 });
     if (!this.#writing) this.#start();
   }
 
@@ -193,11 +217,14 @@ export class Outbox {
       const gap = this.#gap(before !== undefined && before.count < 0 ? before.first : first, last);
       dropped += count;
       this.#count(gap.end);
+      this.#hold(gap);
       if (before !== undefined && before.count < 0) {
         this.#count(-before.end);
+        this.#release(before);
         this.#entries[at - 1] = gap;
         if (entry.count === 0) this.#entries.splice(at, 1);
       } else this.#entries.splice(at++, entry.count === 0 ? 1 : 0, gap);
+      if (entry.count === 0) this.#release(entry);
     }
     return dropped;
   }
@@ -207,7 +234,7 @@ export class Outbox {
     for (let at = this.#head; at < this.#entries.length; at++) {
       const entry = this.#entries[at]!;
       this.#count(-(entry.end - entry.start));
-      if (entry.count > 0) buffers.release(entry.bytes);
+      this.#release(entry);
     }
     this.#entries.length = this.#head = 0;
     this.#over_bytes = 0;
@@ -233,6 +260,21 @@ export class Outbox {
     return this.#entries.length > this.#head ? this.#entries[this.#entries.length - 1]! : undefined;
   }
 
+  #push(entry: Entry): void {
+    this.#hold(entry);
+    this.#entries.push(entry);
+  }
+
+  #hold(entry: Entry): void {
+    buffers.hold(entry.bytes);
+    buffers.count(ENTRY_BYTES);
+  }
+
+  #release(entry: Entry): void {
+    buffers.release(entry.bytes);
+    buffers.count(-ENTRY_BYTES);
+  }
+
   /** Takes events from the front of an entry until they come to so many bytes. @returns How many. */
   #shorten(entry: Entry, bytes: number): number {
     const before = entry.start, had = entry.count;
@@ -245,7 +287,6 @@ export class Outbox {
       entry.start = entry.end;
       entry.count = 0;
     }
-    if (entry.count === 0) buffers.release(entry.bytes);
     this.#count(-(entry.start - before));
     return had - entry.count;
   }
@@ -255,8 +296,11 @@ export class Outbox {
     const length = end - start;
     let tail = this.#tail;
     if (tail === undefined || this.#tail_used + length > tail.length) {
-      if (tail !== undefined) this.#tail_size = Math.min(this.#tail_size * 4, TAIL_BYTES_MAX);
-      tail = this.#tail = new Uint8Array(Math.max(this.#tail_size, length));
+      if (tail !== undefined) {
+        this.#tail_size = Math.min(this.#tail_size * 4, TAIL_BYTES_MAX);
+        buffers.release(tail);
+      }
+      tail = this.#tail = buffers.take(Math.max(this.#tail_size, length));
       this.#tail_used = 0;
     }
     tail.set(bytes.subarray(start, end), this.#tail_used);
@@ -294,8 +338,16 @@ export class Outbox {
   #end(): void {
     this.#closed = this.#sealed = true;
     this.clear();
-    // What is in flight waits for nobody any more.
+    // What is in flight waits for nobody any more, but it may still be read from.
     this.#count(-this.queued_bytes);
+    if (this.#lent !== undefined) buffers.forget(this.#lent);
+    if (this.#gather !== undefined) buffers.forget(this.#gather);
+    if (this.#tail !== undefined) buffers.forget(this.#tail);
+    this.#lent =
+      this.#gather =
+      this.#tail =
+      this.#piece =
+        undefined;
     this.#settle();
   }
 
@@ -310,7 +362,6 @@ export class Outbox {
   }
 
   #step(): void {
-    // What a write that was cut off held is left to the garbage collector: it may still be read from.
     if (this.#closed) return;
     if (this.#piece === undefined || this.#done === this.#piece.length) {
       if (this.#lent !== undefined) buffers.release(this.#lent);
@@ -326,9 +377,13 @@ export class Outbox {
   /** Everything is written. */
   #rest(): void {
     this.#writing = false;
-    if (this.#tail?.length !== TAIL_BYTES_MIN) this.#tail = undefined;
+    if (this.#tail !== undefined && this.#tail.length !== TAIL_BYTES_MIN) {
+      buffers.release(this.#tail);
+      this.#tail = undefined;
+    }
     this.#tail_size = TAIL_BYTES_MIN;
     this.#tail_used = 0;
+    if (this.#gather !== undefined) buffers.release(this.#gather);
     this.#gather = undefined;
     this.#settle();
   }
@@ -341,12 +396,13 @@ export class Outbox {
     const length = entry.end - entry.start;
     if (length < SMALL_BYTES && this.#head + 1 < entries.length) return this.#gathered();
     this.#shift();
-    if (entry.count > 0) this.#lent = entry.bytes;
+    buffers.count(-ENTRY_BYTES);
+    this.#lent = entry.bytes;
     return length === entry.bytes.length ? entry.bytes : entry.bytes.subarray(entry.start, entry.end);
   }
 
   #gathered(): Uint8Array<ArrayBuffer> {
-    const into = this.#gather ??= new Uint8Array(GATHER_BYTES);
+    const into = this.#gather ??= buffers.take(GATHER_BYTES);
     let used = 0;
     while (this.#head < this.#entries.length) {
       const entry = this.#entries[this.#head]!;
@@ -354,7 +410,7 @@ export class Outbox {
       if (length >= SMALL_BYTES || used + length > GATHER_BYTES) break;
       into.set(entry.bytes.subarray(entry.start, entry.end), used);
       used += length;
-      if (entry.count > 0) buffers.release(entry.bytes);
+      this.#release(entry);
       this.#shift();
     }
     return into.subarray(0, used);

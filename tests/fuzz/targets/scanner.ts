@@ -158,6 +158,10 @@ class PoisonedMemory implements Memory {
     if (!this.#kept.has(bytes.buffer)) bytes.fill(0xdd);
   }
 
+  forget(bytes: Bytes): void {
+    this.release(bytes);
+  }
+
   keep(part: Bytes): void {
     this.#kept.add(part.buffer);
   }
