@@ -6,7 +6,7 @@ import type { Settings } from "../config/settings.ts";
 import { readTokens } from "../config/tokens.ts";
 import { decodeError, encodeFrame, encodeHello, FLAGS, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
 import { pause } from "./dialects/testing.ts";
-import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./testing.ts";
+import { controlRequest, RawClient, startTestBroker, type TestBroker, testSettings } from "./testing.ts";
 
 const { ACK, BYE, CANCEL, ERROR, EVENT, HELLO, PING, PONG, REPLY, REQUEST, WELCOME } = FRAME_TYPES;
 
@@ -331,4 +331,17 @@ Deno.test("a broker does not start with tokens that cannot be read", async () =>
       readTokens,
     );
   await assert.rejects(start({ token_file: "/no/such/file" }), /it does not exist/);
+});
+
+Deno.test("reload: of several at once the one that was asked for last holds, however long each takes to read", async () => {
+  let asked = 0;
+  const base = testSettings("").access;
+  await using test = await startTestBroker({}, undefined, async () => {
+    const n = ++asked;
+    await pause(n === 1 ? 100 : 0);
+    const access = { ...base, all: { listen: { allow: n === 3 ? ["*"] : [] } } };
+    return { ...testSettings(test.socket_dir), access };
+  });
+  await Promise.all([1, 2, 3].map(() => test.broker.reload()));
+  using _listener = await RawClient.join(test.socket_dir, "c", { listen: true });
 });

@@ -24,7 +24,7 @@ import { plainSettings } from "./settings_view.ts";
 import { SharedListeners } from "./shared_listeners.ts";
 import { TokenGate } from "./tokens.ts";
 import { Connection } from "./transport/connection.ts";
-import type { PeerCredentials } from "./identity.ts";
+import type { Identity, PeerCredentials } from "./identity.ts";
 import { Keepalive } from "./transport/keepalive.ts";
 import { PeerFinder } from "./transport/peer_finder.ts";
 import { Strangers } from "./transport/strangers.ts";
@@ -126,6 +126,7 @@ class RunningBroker implements Broker {
     this.#clients.delete(connection);
     if (connection.credentials !== undefined) this.#peers?.gone(connection.credentials);
   };
+  #reloading: Promise<void> = Promise.resolve();
   #ticks = 0;
   #ticker: ReturnType<typeof setInterval> | undefined;
   #deadline_ticker: ReturnType<typeof setInterval> | undefined;
@@ -147,7 +148,7 @@ class RunningBroker implements Broker {
       joined: (client) => this.#joined(client),
       left: (client, reason) => this.#left(client, reason),
       deadlines: () => this.#watchDeadlines(),
-      refused: (identity, channel, error, count) => this.#forbid(describe(identity), channel, error, count),
+      refused: (identity, channel, error, count) => this.#forbid(identity, channel, error, count),
       overloaded: (what, error) => this.#warn("too much is asked", { what, why: error.message }, `overloaded ${what}`),
     }, now);
     this.#relief = new Relief({
@@ -249,7 +250,14 @@ class RunningBroker implements Broker {
     this.#lock.release();
   }
 
-  async reload(): Promise<void> {
+  /** One at a time: what was read last is to be what holds. */
+  reload(): Promise<void> {
+    const reloading = this.#reloading.then(() => this.#reload());
+    this.#reloading = reloading.catch(() => {});
+    return reloading;
+  }
+
+  async #reload(): Promise<void> {
     if (this.#options.reload === undefined) {
       throw new IpcError("PROTOCOL", "this broker has no configuration to read again");
     }
@@ -378,11 +386,14 @@ class RunningBroker implements Broker {
   }
 
   /** Somebody tried what a rule denies. */
-  #forbid(who: string, channel: string, error: IpcError, count: number): void {
+  #forbid(identity: Identity, channel: string, error: IpcError, count: number): void {
     const { refused } = this.#router.counters, why = error.message;
     this.#counted.add(error);
     countUnder(refused, "FORBIDDEN", count);
-    if (this.#warn("refused what a rule denies", { who, channel, why, refused: refused.get("FORBIDDEN") })) {
+    const about = { who: describe(identity), channel, why, refused: refused.get("FORBIDDEN") };
+    // One who tries again and again hides nobody else, and there are no more kinds than tokens and users.
+    const kind = `refused ${identity.token ?? identity.credentials?.uid ?? ""}`;
+    if (this.#warn("refused what a rule denies", about, kind)) {
       this.#announce({ event: "refused", reason: why });
     }
   }

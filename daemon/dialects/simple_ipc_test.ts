@@ -115,7 +115,7 @@ Deno.test("Simple IPC: hundreds of clients at once are no strangers, and leave n
     const seen = new Set<string>();
     while (seen.size < 400) seen.add(new TextDecoder().decode((await listener.until(EVENT)).payload));
   })();
-  await Promise.all(Array.from({ length: 400 }, (_, n) => simpleIpc(test, 0, String(n))));
+  await Promise.all(Array.from({ length: 400 }, (_, n) => simpleIpc(test, 0, String(n), false)));
   await heard;
   assert.equal(await refused(test), 0);
   assert.equal((await controlRequest(test.socket_dir, "clients", { channel: "c" }) as unknown[]).length, 1);

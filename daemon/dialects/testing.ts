@@ -26,6 +26,11 @@ export class LineClient implements Disposable {
   /** Opens the channel, connects and says nothing. */
   static async connect(test: TestBroker, channel = "c"): Promise<LineClient> {
     if (channel !== "ipcd") await controlRequest(test.socket_dir, "open", { channel });
+    return await LineClient.dial(test, channel);
+  }
+
+  /** Connects to a channel that is open, and says nothing. */
+  static async dial(test: TestBroker, channel = "c"): Promise<LineClient> {
     return new LineClient(await Deno.connect({ transport: "unix", path: socketPath(test.socket_dir, channel) }));
   }
 
@@ -123,9 +128,14 @@ export class LineClient implements Disposable {
   }
 }
 
-/** Sends one Simple IPC message and reads what comes back. */
-export async function simpleIpc(test: TestBroker, flag: number, body: string | Uint8Array): Promise<Uint8Array> {
-  using client = await LineClient.connect(test);
+/** Sends one Simple IPC message and reads what comes back. @param open Whether the channel is to be opened first. */
+export async function simpleIpc(
+  test: TestBroker,
+  flag: number,
+  body: string | Uint8Array,
+  open = true,
+): Promise<Uint8Array> {
+  using client = await (open ? LineClient.connect(test) : LineClient.dial(test));
   await client.send(new Uint8Array([flag]));
   await client.send(body);
   await client.halfClose();

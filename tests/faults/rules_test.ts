@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import { controlRequest, RawClient } from "../../daemon/testing.ts";
+import { encodeFrame, FRAME_TYPES } from "../../protocol/mod.ts";
+import { Sandbox } from "../e2e/harness.ts";
 import type { Process } from "../e2e/process.ts";
+import { pause } from "../e2e/wait.ts";
+import { startCanaries } from "./canaries.ts";
 import { ROOT, STRANGER, type User, Users, WITH_USERS } from "./users.ts";
 
 const ALICE: User = { uid: 12_001, gid: 12_001, groups: [12_000] }, BOB: User = { uid: 12_002, gid: 12_000 };
@@ -69,3 +74,57 @@ Deno.test(
     assert.match(listening.stderr, /may not listen on channel "jobs"/);
   },
 );
+
+Deno.test("canaries notice nothing of floods that are forbidden, nor of rules that change meanwhile", async () => {
+  await using sandbox = new Sandbox();
+  const rule = (listen: string) =>
+    Deno.writeTextFileSync(
+      sandbox.config_file,
+      `[access]\nsend = { deny = ["name:bad"] }\nlisten = { deny = ["name:${listen}"] }\n`,
+    );
+  rule("nobody");
+  const broker = await sandbox.broker();
+  await using canaries = await startCanaries(sandbox);
+  let ended = false;
+  const channel = "canary-0", flood = frames(10_000);
+  const flooding = (async () => {
+    using bad = await RawClient.join(sandbox.socket_dir, channel, { name: "bad", listen: true });
+    const answers = bad.until(FRAME_TYPES.BYE).catch(() => {});
+    let events = 0;
+    for (; !ended; events += 10_000) await bad.send(flood);
+    bad.close();
+    await answers;
+    return events;
+  })();
+  let closed = 0;
+  for (let round = 0; round < 20; round++) {
+    const victims = await Promise.all(
+      Array.from(
+        { length: 10 },
+        (_, index) => RawClient.join(sandbox.socket_dir, `canary-${index}`, { name: "victim", listen: true }),
+      ),
+    );
+    rule("victim");
+    broker.signal("SIGHUP");
+    for (const victim of victims) {
+      await victim.reasonOfEnd();
+      closed++;
+    }
+    rule("nobody");
+    broker.signal("SIGHUP");
+    await pause(50);
+  }
+  ended = true;
+  const events = await flooding, report = await canaries.stop();
+  report.assertFaultless();
+  assert.equal(closed, 200);
+  const { refused } = await controlRequest(sandbox.socket_dir, "stats") as { refused: number };
+  assert(events > 100_000 && refused >= events, `${refused} of ${events}`);
+});
+
+/** Events without a payload, one behind the other. */
+function frames(count: number): Uint8Array<ArrayBuffer> {
+  const one = encodeFrame({ type: FRAME_TYPES.EVENT }), all = new Uint8Array(count * one.length);
+  for (let at = 0; at < count; at++) all.set(one, at * one.length);
+  return all;
+}
