@@ -34,6 +34,13 @@ export const UNCOUNTED_BYTES_MAX = 1024;
 
 type Buffer = Uint8Array<ArrayBuffer>;
 
+/** What is free of one size. */
+interface Free {
+  readonly buffers: Buffer[];
+  /** How many of them nobody has needed since the last look. */
+  idle: number;
+}
+
 interface Holders {
   count: number;
   /** Whether it came from here. */
@@ -52,16 +59,17 @@ export class BufferPool {
   limit_bytes = Infinity;
   /** Told that more is held than may be; called again whenever still more is taken. */
   exceeded: () => void = () => {};
-  readonly #free: ReadonlyMap<number, Buffer[]> = new Map([[READ_BUFFER_BYTES_MAX, []], [BLOCK_BYTES, []]]);
+  readonly #free: ReadonlyMap<number, Free> = new Map(
+    [READ_BUFFER_BYTES_MAX, BLOCK_BYTES].map((bytes) => [bytes, { buffers: [], idle: 0 }]),
+  );
   readonly #holders = new WeakMap<ArrayBuffer, Holders>();
-  #takes = 0;
   #telling = false;
 
   /** Memory of exactly this size, held once. What stands in it is anything. */
   take(bytes: number): Buffer {
     const free = this.#free.get(bytes);
-    if (free !== undefined) this.#takes++;
-    const buffer = free?.pop() ?? new Uint8Array(bytes);
+    const buffer = free?.buffers.pop() ?? new Uint8Array(bytes);
+    if (free !== undefined && free.buffers.length < free.idle) free.idle = free.buffers.length;
     if (bytes > UNCOUNTED_BYTES_MAX) {
       this.#holders.set(buffer.buffer, { count: 1, own: true, forgotten: false });
       this.count(bytes);
@@ -111,10 +119,12 @@ export class BufferPool {
     return holders === undefined ? 0 : part.buffer.byteLength / holders.count;
   }
 
-  /** Gives memory back to the system after a quiet while: half of what is free if nothing was taken since the last call. */
+  /** Gives memory back to the system: half of what nobody has needed since the last call. */
   trim(): void {
-    if (this.#takes === 0) { for (const free of this.#free.values()) free.length >>= 1; }
-    this.#takes = 0;
+    for (const free of this.#free.values()) {
+      free.buffers.length -= Math.ceil(free.idle / 2);
+      free.idle = free.buffers.length;
+    }
   }
 
   #putBack(buffer: ArrayBuffer, forgotten: boolean): void {
@@ -127,7 +137,7 @@ export class BufferPool {
     } else if (free !== undefined && !forgotten) {
       const whole = new Uint8Array(buffer);
       if (this.poison) whole.fill(0xdd);
-      if ((free.length + 1) * buffer.byteLength <= POOL_BYTES_MAX) free.push(whole);
+      if ((free.buffers.length + 1) * buffer.byteLength <= POOL_BYTES_MAX) free.buffers.push(whole);
     }
   }
 

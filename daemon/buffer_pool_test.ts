@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { READ_BUFFER_BYTES_MAX } from "../protocol/limits.ts";
 import { BLOCK_BYTES, BufferPool, POOL_BYTES_MAX } from "./buffer_pool.ts";
 
 Deno.test("BufferPool gives memory out again when the last holder lets go, and not before", () => {
@@ -41,4 +42,18 @@ Deno.test("BufferPool keeps at most 4 MiB of a size, and lets go of it after a q
   pool.trim();
   for (let quiet = 0; quiet < 10; quiet++) pool.trim();
   assert.equal(reused(), 0);
+});
+
+Deno.test("BufferPool.trim() lets go of what one size does not need while the other is in use", () => {
+  const pool = new BufferPool(), idle = [0, 1, 2].map(() => pool.take(READ_BUFFER_BYTES_MAX));
+  for (const buffer of idle) pool.release(buffer);
+  const busy = pool.take(BLOCK_BYTES);
+  pool.release(busy);
+  pool.trim();
+  for (let look = 0; look < 3; look++) {
+    pool.release(pool.take(BLOCK_BYTES));
+    pool.trim();
+  }
+  assert(!idle.some((buffer) => buffer.buffer === pool.take(READ_BUFFER_BYTES_MAX).buffer));
+  assert.equal(pool.take(BLOCK_BYTES).buffer, busy.buffer);
 });

@@ -126,11 +126,16 @@ export class RawClient implements Disposable {
   static async join(socket_dir: string, channel: string, hello: Hello = {}): Promise<RawClient> {
     if (channel !== "ipcd") await controlRequest(socket_dir, "open", { channel });
     const client = await RawClient.connect(socket_dir, channel);
-    await client.send(PREFACE, encodeFrame({ type: FRAME_TYPES.HELLO, flags: 3, payload: encodeHello(hello) }));
-    const frame = await client.next();
-    if (frame?.type !== FRAME_TYPES.WELCOME) throw new Error(`no WELCOME but ${frame?.type}`);
-    client.welcome = decodeWelcome(frame.payload);
+    await client.hello(hello);
     return client;
+  }
+
+  /** Says HELLO and waits for WELCOME. */
+  async hello(hello: Hello = {}): Promise<void> {
+    await this.send(PREFACE, encodeFrame({ type: FRAME_TYPES.HELLO, flags: 3, payload: encodeHello(hello) }));
+    const frame = await this.next();
+    if (frame?.type !== FRAME_TYPES.WELCOME) throw new Error(`no WELCOME but ${frame?.type}`);
+    this.welcome = decodeWelcome(frame.payload);
   }
 
   /** Writes all of it. */

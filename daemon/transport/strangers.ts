@@ -1,11 +1,12 @@
 /**
  * Connections that have not said HELLO. They are the only ones that anybody can make without saying anything, so there
  * are at most 64 of them, for at most 5 s each. When all places are taken the oldest gives way, provided that it had a
- * quarter of a second to speak: so a flood of silent connections cannot keep out one that says HELLO at once, as every
+ * quarter of a second to begin, and a tenth to finish what it has begun: so a flood of silent connections cannot keep out one that says HELLO at once, as every
  * honest client does. Until then nothing is accepted, and the kernel's backlog holds who comes.
  *
  * A process that had no time for so long finds everybody old and has read nothing of what they said. So the
- * clock alone does not do: whoever is to give way is found old first, and then everything that came is read.
+ * clock alone does not do: those who are to give way are found old first, and then everything that came is read. That is
+ * done for all who are old at once: one by one, 64 of them would take the places of the next for 60 ms longer.
  *
  * @module
  */
@@ -18,14 +19,19 @@ import type { Connection } from "./connection.ts";
  * understood by then: nobody is told in one language that it should have spoken another.
  */
 const GRACE_MS = 250;
+/** How long one that has begun to say HELLO may take: it knows what it wants, and everybody says that in one piece. */
+const BEGUN_GRACE_MS = 100;
+
+/** For how long it holds that what came was read. A process that was stopped has to look again. */
+const READ_MS_MAX = 50;
 
 /** See the module's head. */
 export class Strangers {
   readonly #since = new Map<Connection, number>();
   readonly #now: () => number;
   readonly #refuse: (connection: Connection, error: IpcError) => void;
-  /** Was found to have had its time, and has said nothing that could be read since. */
-  #late: Connection | undefined;
+  /** Whose time was over by `due_ms` was found to be late, and had said nothing more that could be read `at_ms`. */
+  #late = { due_ms: -Infinity, at_ms: -Infinity };
   #waiting: { promise: Promise<void>; resolve: () => void; timer: ReturnType<typeof setTimeout> } | undefined;
 
   /**
@@ -49,18 +55,19 @@ export class Strangers {
 
   /** It has said HELLO, or is gone. */
   remove(connection: Connection): void {
-    if (connection === this.#late) this.#late = undefined;
     if (this.#since.delete(connection)) this.#wake();
   }
 
   /** Resolves when it is worth asking again; `undefined` if another may come in at once. */
   ready(): Promise<void> | undefined {
     if (this.#since.size < HANDSHAKES_MAX) return undefined;
-    const [oldest, since_ms] = this.#since.entries().next().value!, old = this.#now() - since_ms >= GRACE_MS;
-    if (old && oldest === this.#late) return undefined;
+    const [oldest, since_ms] = this.#since.entries().next().value!, now_ms = this.#now(), late = this.#late;
+    const due_ms = since_ms + (oldest.reads > 0 ? BEGUN_GRACE_MS : GRACE_MS);
+    if (due_ms <= late.due_ms && now_ms - late.at_ms <= READ_MS_MAX) return undefined;
     if (this.#waiting === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting = { promise, resolve, timer: old ? this.#afterReading(oldest) : this.#wakeAfter(GRACE_MS) };
+      const timer = due_ms > now_ms ? this.#wakeAfter(due_ms - now_ms) : this.#afterReading(now_ms);
+      this.#waiting = { promise, resolve, timer };
     }
     return this.#waiting.promise;
   }
@@ -78,7 +85,6 @@ export class Strangers {
   close(): Connection[] {
     const all = [...this.#since.keys()];
     this.#since.clear();
-    this.#late = undefined;
     this.#wake();
     return all;
   }
@@ -88,10 +94,13 @@ export class Strangers {
   }
 
   /** Timers run before what has come is read, so it takes two of them. */
-  #afterReading(oldest: Connection): ReturnType<typeof setTimeout> {
+  #afterReading(due_ms: number): ReturnType<typeof setTimeout> {
     return setTimeout(() => {
-      this.#late = oldest;
-      if (this.#waiting !== undefined) this.#waiting.timer = this.#wakeAfter(0);
+      if (this.#waiting === undefined) return;
+      this.#waiting.timer = setTimeout(() => {
+        this.#late = { due_ms, at_ms: this.#now() };
+        this.#wake();
+      }, 0);
     }, 0);
   }
 

@@ -81,6 +81,46 @@ Deno.test("Strangers.ready() lets nobody give way before what has come meanwhile
   assert.equal(refused.length, 0);
 });
 
+Deno.test("Strangers.ready() looks once for all who are late, and again if it was long ago", async () => {
+  const { strangers, clock, refused, add } = setup();
+  for (let n = 0; n < HANDSHAKES_MAX / 2; n++) add();
+  clock.now_ms = 100;
+  for (let n = 0; n < HANDSHAKES_MAX / 2; n++) add();
+  clock.now_ms = 250;
+  await strangers.ready();
+  for (let n = 0; n < HANDSHAKES_MAX / 2; n++) {
+    assert.equal(strangers.ready(), undefined, `the ${n + 1}th of them is as late as the first`);
+    add();
+  }
+  const ready = strangers.ready();
+  assert(ready !== undefined, "those who came later are not late");
+  assert.equal(refused.length, HANDSHAKES_MAX / 2);
+  clock.now_ms = 350;
+  await ready;
+  await strangers.ready();
+  assert.equal(strangers.ready(), undefined);
+  clock.now_ms = 500;
+  assert.notEqual(strangers.ready(), undefined, "who knows what has come meanwhile");
+  await strangers.ready();
+  assert.equal(strangers.ready(), undefined);
+});
+
+Deno.test("Strangers.ready() gives a tenth of a second to finish to who has begun to speak", async () => {
+  const { strangers, clock, add } = setup(), first = add();
+  for (let n = 1; n < HANDSHAKES_MAX; n++) add();
+  first.reads++;
+  clock.now_ms = 99;
+  const ready = strangers.ready();
+  assert(ready !== undefined);
+  clock.now_ms = 100;
+  await ready;
+  await strangers.ready();
+  assert.equal(strangers.ready(), undefined);
+  add();
+  assert.notEqual(strangers.ready(), undefined, "the next one has said nothing yet, and has more time");
+  strangers.close();
+});
+
 Deno.test("Strangers.addAgain() makes nobody give way, and lets nobody else in", async () => {
   const { strangers, refused, add } = setup(), all = Array.from({ length: HANDSHAKES_MAX }, () => add());
   strangers.remove(all[0]!);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { V8_FLAGS } from "../../commands/permissions.ts";
 import { Process } from "./process.ts";
 import { within } from "./wait.ts";
 
@@ -11,6 +12,7 @@ const PROJECT = new URL("../../", import.meta.url).pathname;
 /** Should the test itself be killed, the kernel kills what it has started, even what is stopped. */
 const ENDS_WITH_TEST = ["setpriv", "--pdeathsig", "KILL"];
 const DENO = [Deno.execPath(), "run", "-q", "-A"];
+const BROKER = [`${PROJECT}cli.ts`, "daemon", "run"];
 
 /** A broker's process. */
 export class BrokerProcess extends Process {
@@ -46,10 +48,11 @@ export class Worker extends Process {
 
 /** See the module's head. */
 export class Sandbox implements AsyncDisposable {
-  readonly #directory = Deno.makeTempDirSync({ prefix: "ipc-e2e-" });
-  readonly socket_dir = `${this.#directory}/sockets`;
+  /** All that is in it goes with the sandbox. */
+  readonly directory = Deno.makeTempDirSync({ prefix: "ipc-e2e-" });
+  readonly socket_dir = `${this.directory}/sockets`;
   /** The broker's configuration file. */
-  readonly config_file = `${this.#directory}/ipc.toml`;
+  readonly config_file = `${this.directory}/ipc.toml`;
   readonly #processes: Process[] = [];
 
   constructor() {
@@ -67,16 +70,25 @@ export class Sandbox implements AsyncDisposable {
    *
    * @param env Its configuration, as `IPC_*`.
    * @param prefix A command to run it by.
+   * @param flags For Deno, beside those that V8 has in the program that is shipped.
    */
-  async broker(env: Record<string, string> = {}, prefix: readonly string[] = []): Promise<BrokerProcess> {
-    const broker = this.tryBroker(env, prefix);
+  async broker(
+    env: Record<string, string> = {},
+    prefix: readonly string[] = [],
+    flags: readonly string[] = [],
+  ): Promise<BrokerProcess> {
+    const broker = this.tryBroker(env, prefix, flags);
     await broker.says("broker is ready");
     return broker;
   }
 
   /** Starts a broker, which may well find that it cannot serve. */
-  tryBroker(env: Record<string, string> = {}, prefix: readonly string[] = []): BrokerProcess {
-    const command = [...ENDS_WITH_TEST, ...prefix, ...DENO, `${PROJECT}cli.ts`, "daemon", "run"];
+  tryBroker(
+    env: Record<string, string> = {},
+    prefix: readonly string[] = [],
+    flags: readonly string[] = [],
+  ): BrokerProcess {
+    const command = [...ENDS_WITH_TEST, ...prefix, ...DENO, V8_FLAGS, ...flags, ...BROKER];
     return this.#started(new BrokerProcess("the broker", command, this.#options(env)));
   }
 
@@ -102,7 +114,7 @@ export class Sandbox implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await within(Promise.all(this.#processes.map((process) => process.kill())), "processes cannot be killed");
-    Deno.removeSync(this.#directory, { recursive: true });
+    Deno.removeSync(this.directory, { recursive: true });
   }
 
   #started<P extends Process>(process: P): P {
@@ -117,13 +129,13 @@ export class Sandbox implements AsyncDisposable {
       if (value !== undefined) inherited[name] = value;
     }
     return {
-      cwd: this.#directory,
+      cwd: this.directory,
       env: {
         ...inherited,
         NO_COLOR: "1",
         IPC_SOCKET_DIR: this.socket_dir,
         IPC_CONFIG: this.config_file,
-        XDG_RUNTIME_DIR: this.#directory,
+        XDG_RUNTIME_DIR: this.directory,
         ...env,
       },
     };
