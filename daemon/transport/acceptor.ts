@@ -7,8 +7,11 @@
  * @module
  */
 
-/** How long accepting pauses when the system has no descriptors left. */
-const PAUSE_MS = 100;
+/**
+ * How long accepting pauses when the system has no descriptors left: short at first, because who leaves makes room for one
+ * that waits, and twice as long each time that there is still none.
+ */
+const PAUSE_MS_MIN = 5, PAUSE_MS_MAX = 100;
 
 /** The part of `Deno.Listener` that is needed. */
 export interface Accepting<Conn> {
@@ -32,6 +35,7 @@ export class Acceptor<Conn extends { close(): void }> {
   readonly #owner: AcceptorOwner<Conn>;
   #closed = false;
   #accepting: Promise<unknown> | undefined;
+  #pause_ms = PAUSE_MS_MIN;
   #pause: { timer: ReturnType<typeof setTimeout>; resume: () => void } | undefined;
 
   constructor(listener: Accepting<Conn>, owner: AcceptorOwner<Conn>) {
@@ -63,11 +67,16 @@ export class Acceptor<Conn extends { close(): void }> {
         // Asked now and not before: accept() may have taken hours, and other channels share the places.
         for (let full; !this.#closed && (full = this.#owner.ready()) !== undefined;) await full;
         if (this.#closed) conn.close();
-        else this.#owner.accepted(conn);
+        else {
+          this.#pause_ms = PAUSE_MS_MIN;
+          this.#owner.accepted(conn);
+        }
       } catch (error) {
         if (this.#closed) return;
         this.#owner.failed(error);
-        await new Promise<void>((resume) => this.#pause = { timer: setTimeout(resume, PAUSE_MS), resume });
+        const pause_ms = this.#pause_ms;
+        this.#pause_ms = Math.min(pause_ms * 2, PAUSE_MS_MAX);
+        await new Promise<void>((resume) => this.#pause = { timer: setTimeout(resume, pause_ms), resume });
       }
     }
   }

@@ -84,8 +84,7 @@ if (!CAN_COMPILE) console.error("no C compiler (cc): proofs that need a crowd of
 
 /** Starts a crowd at a socket; resolves when the first of it are there. */
 export async function startCrowd(sandbox: Sandbox, path: string, options: CrowdOptions = {}): Promise<Crowd> {
-  const program = `${sandbox.directory}/crowd`;
-  await compile(program);
+  const program = await programOf(sandbox);
   const { at_once, rate_per_s, count, life_ms, say, random_bytes, seed, pace_ms, read_bytes_per_s, again } = options;
   const given = {
     path,
@@ -117,12 +116,18 @@ export function helloBytes(hello: Hello = {}): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-async function compile(program: string): Promise<void> {
-  try {
-    await Deno.stat(program);
-    return;
-  } catch { /* not yet */ }
+const programs = new WeakMap<Sandbox, Promise<string>>();
+
+/** The program, compiled once for a sandbox. */
+function programOf(sandbox: Sandbox): Promise<string> {
+  let program = programs.get(sandbox);
+  if (program === undefined) programs.set(sandbox, program = compile(`${sandbox.directory}/crowd`));
+  return program;
+}
+
+async function compile(program: string): Promise<string> {
   const args = ["-O2", "-Wall", "-Wextra", "-Werror", "-o", program, SOURCE];
   const { success, stderr } = await new Deno.Command("cc", { args, stdout: "null" }).output();
   if (!success) throw new Error(`Cannot compile ${SOURCE}: ${new TextDecoder().decode(stderr)}`);
+  return program;
 }
