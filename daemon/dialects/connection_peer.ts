@@ -39,6 +39,14 @@ export abstract class ConnectionPeer implements Peer, ConnectionOwner {
     return this.outbox.fits(bytes);
   }
 
+  catchUp(): void {
+    this.outbox.catchUp();
+  }
+
+  catchesUp(bytes: number): boolean {
+    return this.outbox.catchesUp(bytes);
+  }
+
   dropOldest(bytes: number): number {
     return this.outbox.dropOldest(bytes);
   }

@@ -109,12 +109,15 @@ export class Events {
       const peer = listener.peer;
       if (!peer.fits(length)) {
         const overflow = listener.policy;
-        if (overflow === "disconnect" && listener !== client) {
-          (full ??= []).push(listener);
-          continue;
-        }
         // Only for what was not admitted: listeners that drop, the publisher's own queue, events of the broker.
-        if (overflow !== "block" || listener === client || client === undefined) this.gaps += peer.dropOldest(length);
+        const dispensable = overflow !== "block" || listener === client || client === undefined;
+        if (dispensable && !peer.catchesUp(length)) {
+          if (overflow === "disconnect" && listener !== client) {
+            (full ??= []).push(listener);
+            continue;
+          }
+          this.gaps += peer.dropOldest(length);
+        }
       }
       peer.pushRun(placed, placed_start, placed_end, first, count);
       listener.events_out += count;
@@ -229,6 +232,7 @@ export class Events {
       client.events_out += segment.count;
       client.bytes_out += segment.end - segment.start;
     }
+    client.peer.catchUp();
   }
 
   /** Nobody waits for these listeners now; whoever is next in turn will say if it does. */

@@ -295,6 +295,31 @@ Deno.test("Events: a client that resumes gets the retained event if it is among 
   assert.deepEqual((await told(3)).slice(0, 2), ["gap 4..7 history", "8:(976)"]);
 });
 
+Deno.test("Events: a history longer than the queue is no reason to close a client that resumes, or to drop for it", async () => {
+  for (const overflow of ["disconnect", "drop"] as const) {
+    const test = new TestRouter({ overflow, history_bytes: 1 << 20 }), p = test.join();
+    for (let n = 1; n <= 50; n++) await p.publish(large(1_000));
+    const back = test.join({ listen: true }, 0);
+    await p.publish(large(9_000));
+    await back.take(40_000);
+    assert.equal(back.why(), undefined);
+    await p.publish("52");
+    assert.equal((await back.told()).length, 52, overflow);
+    // It has caught up, and is a listener as any other.
+    await p.publish(large(9_000));
+    await p.publish(large(9_000));
+    assert.equal(back.why(), overflow === "disconnect" ? "SLOW_CONSUMER" : undefined);
+  }
+  for (const overflow of ["disconnect", "drop"] as const) {
+    const test = new TestRouter({ overflow, history_bytes: 1 << 20 }), p = test.join();
+    for (let n = 1; n <= 50; n++) await p.publish(large(1_000));
+    const stuck = test.join({ listen: true }, 0);
+    for (let n = 1; n <= 12; n++) await p.publish(large(1_000));
+    if (overflow === "disconnect") assert.equal(stuck.why(), "SLOW_CONSUMER");
+    else assert(stuck.queued_bytes <= 51_200 + 2_200, "what is being written cannot be dropped, all else was");
+  }
+});
+
 Deno.test("Events: a history longer than the queue does not cost a client that resumes its connection", async () => {
   const test = new TestRouter({ history_bytes: 8 << 20, queue_bytes: 2 << 20 }), p = test.join();
   for (let n = 1; n <= 60; n++) await p.publish(large(100_000));

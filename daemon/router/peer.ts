@@ -13,6 +13,10 @@ export interface Peer {
   readonly writes: number;
   /** Whether so many bytes more may be queued; anything may if nothing waits. */
   fits(bytes: number): boolean;
+  /** Says that what waits now is what it missed while it was away: it is not slow for that. */
+  catchUp(): void;
+  /** Whether so many bytes more may be queued beside what is left of that. */
+  catchesUp(bytes: number): boolean;
   /** Queues `count` events, the first with sequence number `first`, in memory that others share. */
   pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void;
   /** Queues frames for this client alone; copies them. */

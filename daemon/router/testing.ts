@@ -73,6 +73,14 @@ export class TestClient implements Peer {
     this.outbox.pushFrames(bytes, start, end);
   }
 
+  catchUp(): void {
+    this.outbox.catchUp();
+  }
+
+  catchesUp(bytes: number): boolean {
+    return this.outbox.catchesUp(bytes);
+  }
+
   dropOldest(bytes: number): number {
     return this.outbox.dropOldest(bytes);
   }

@@ -95,6 +95,8 @@ export class Outbox {
   #lent: Uint8Array<ArrayBuffer> | undefined;
   /** By how much frames that nobody can refuse have gone over the limit since the queue was last below it. */
   #over_bytes = 0;
+  /** What is left of what was queued for a receiver that came back. */
+  #backlog_bytes = 0;
   #writing = false;
   #sealed = false;
   #closed = false;
@@ -139,6 +141,16 @@ export class Outbox {
   *memory(): Generator<Uint8Array<ArrayBuffer>> {
     for (const own of [this.#lent, this.#gather, this.#tail]) if (own !== undefined) yield own;
     for (let at = this.#head; at < this.#entries.length; at++) yield this.#entries[at]!.bytes;
+  }
+
+  /** Says that what waits now was missed by a receiver that came back: a history may be longer than a queue. */
+  catchUp(): void {
+    this.#backlog_bytes = this.queued_bytes;
+  }
+
+  /** Whether so many bytes more may be queued beside what is left of that. */
+  catchesUp(bytes: number): boolean {
+    return this.queued_bytes - this.#backlog_bytes + bytes <= this.limit_bytes;
   }
 
   /** Queues a run of events that stays where it is in memory. */
@@ -206,6 +218,7 @@ export class Outbox {
     const limit = this.limit_bytes, spare = Math.min(SPARE_BYTES_MAX, Math.floor(limit / SPARE_SHARE));
     const aim = Math.max(0, limit - bytes - spare);
     let dropped = 0;
+    this.#backlog_bytes = 0;
     for (let at = this.#head; at < this.#entries.length && this.queued_bytes > aim;) {
       const entry = this.#entries[at]!;
       if (entry.count <= 0) {
@@ -237,7 +250,7 @@ export class Outbox {
       this.#release(entry);
     }
     this.#entries.length = this.#head = 0;
-    this.#over_bytes = 0;
+    this.#over_bytes = this.#backlog_bytes = 0;
   }
 
   /** Takes nothing more; what it has is still written. */
@@ -358,6 +371,7 @@ export class Outbox {
     this.written_bytes += bytes;
     this.#count(-bytes);
     if (this.queued_bytes <= this.limit_bytes) this.#over_bytes = 0;
+    if (this.#backlog_bytes > 0) this.#backlog_bytes = Math.max(0, this.#backlog_bytes - bytes);
     this.#owner.room();
   }
 
