@@ -110,6 +110,16 @@ export class PeerFinder {
     if (this.#states[descriptor] === CONNECTION) this.#forget(descriptor);
   }
 
+  /**
+   * Who is at the other end of a connection whose descriptor is known, as that of `node:net` is.
+   *
+   * @returns `undefined` if it is no connection of a Unix socket.
+   */
+  of(descriptor: number): PeerCredentials | undefined {
+    const listens = !this.#option(descriptor, SO_ACCEPTCONN, this.#flag) || this.#flag[0] !== 0;
+    return listens || !this.#isUnix(descriptor) ? undefined : this.#credentialsOf(descriptor);
+  }
+
   /** Lets go of the library. */
   close(): void {
     this.#library.close();
@@ -188,16 +198,27 @@ export class PeerFinder {
   }
 
   #take(descriptor: number, cookie: bigint): PeerCredentials | undefined {
-    if (!this.#option(descriptor, SO_PEERCRED, this.#credentials)) return undefined;
+    const credentials = this.#credentialsOf(descriptor);
+    if (credentials === undefined) return undefined;
     const before = this.#cookies.get(descriptor);
     if (before !== undefined) this.#seen.delete(before);
     this.#cookies.set(descriptor, cookie);
     this.#seen.add(cookie);
     this.#set(descriptor, CONNECTION);
-    const [pid, uid, gid] = this.#credentials;
-    const credentials: PeerCredentials = { pid: pid!, uid: uid! >>> 0, gid: gid! >>> 0 };
     this.#living.set(credentials, descriptor);
     return credentials;
+  }
+
+  #credentialsOf(descriptor: number): PeerCredentials | undefined {
+    if (!this.#option(descriptor, SO_PEERCRED, this.#credentials)) return undefined;
+    const [pid, uid, gid] = this.#credentials;
+    return { pid: pid!, uid: uid! >>> 0, gid: gid! >>> 0 };
+  }
+
+  #isUnix(descriptor: number): boolean {
+    this.#length[0] = ADDRESS_BYTES;
+    if (this.#library.symbols.getsockname(descriptor, this.#address, this.#length) !== 0) return false;
+    return (this.#address[0]! | this.#address[1]! << 8) === AF_UNIX;
   }
 
   #option(descriptor: number, option: number, into: BigUint64Array | Uint32Array | Int32Array): boolean {
@@ -209,10 +230,8 @@ export class PeerFinder {
 
   /** The path of a Unix socket; `undefined` if it has none, or is another kind of socket. */
   #name(descriptor: number): Uint8Array | undefined {
-    this.#length[0] = ADDRESS_BYTES;
-    if (this.#library.symbols.getsockname(descriptor, this.#address, this.#length) !== 0) return undefined;
-    const address = this.#address, family = address[0]! | address[1]! << 8;
-    if (family !== AF_UNIX || this.#length[0]! <= 2 || address[2] === 0) return undefined;
+    const address = this.#address;
+    if (!this.#isUnix(descriptor) || this.#length[0]! <= 2 || address[2] === 0) return undefined;
     const whole = address.subarray(2, Math.min(this.#length[0]!, ADDRESS_BYTES)), end = whole.indexOf(0);
     return end < 0 ? whole : whole.subarray(0, end);
   }
