@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { Listener } from "../../daemon/transport/listener.ts";
 import { PeerFinder, type PeerWatch } from "../../daemon/transport/peer_finder.ts";
 import { eventually } from "../e2e/wait.ts";
+import { verifyCallers } from "./callers.ts";
 import { figure } from "./figures.ts";
+import { WITH_USERS } from "./users.ts";
 
 const CONNECTS = 5_000;
 /** Ten times what was measured: a machine may be busy. */
@@ -73,3 +75,11 @@ for (const [idle, channels] of [[0, 1], [0, 200], [4_500, 1], [4_500, 200]] as c
     },
   });
 }
+
+Deno.test(
+  "no connection is taken for another, whoever connects at the same time: 120,000 connects",
+  WITH_USERS,
+  async () => {
+    await verifyCallers(120_000);
+  },
+);

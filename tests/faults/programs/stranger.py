@@ -3,10 +3,11 @@
 plant KIND PATH    puts a socket, symlink, file or fifo at a path, and counts who connects and what they send
 poll PATH...       connects to the paths as often as it can, until its standard input ends
 try PATH...        connects once to each
+tell COUNT PATH... connects so often, to one after the other in no order, and says on each connection who it is and where
 
 Says what came of it in a line of JSON.
 """
-import errno, json, os, socket, sys, threading
+import errno, json, os, random, socket, sys, threading
 
 def say(**what):
     print(json.dumps(what), flush=True)
@@ -61,10 +62,24 @@ def poll(paths):
             counts[what] = counts.get(what, 0) + 1
     say(**counts)
 
+def tell(count, paths):
+    kept = []
+    for _ in range(count):
+        at = random.randrange(len(paths))
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(paths[at])
+        connection.sendall(b"%d %d %d %d\n" % (os.getpid(), os.getuid(), os.getgid(), at))
+        kept.append(connection)
+        while len(kept) > random.randrange(40):
+            kept.pop(random.randrange(len(kept))).close()
+    say(told=count)
+
 verb, *words = sys.argv[1:]
 if verb == "plant":
     plant(*words)
 elif verb == "poll":
     poll(words)
+elif verb == "tell":
+    tell(int(words[0]), words[1:])
 else:
     say(**{path: attempt(path) for path in words})
