@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { V8_FLAGS } from "../../commands/permissions.ts";
+import { BROKER_ENVIRONMENT, V8_FLAGS } from "../../commands/permissions.ts";
 import { Process } from "./process.ts";
 import { within } from "./wait.ts";
 
@@ -70,7 +70,7 @@ export class Sandbox implements AsyncDisposable {
    *
    * @param env Its configuration, as `IPC_*`.
    * @param prefix A command to run it by.
-   * @param flags For Deno, beside those that V8 has in the program that is shipped.
+   * @param flags For Deno, beside those that the program that is shipped has for V8.
    */
   async broker(
     env: Record<string, string> = {},
@@ -89,7 +89,7 @@ export class Sandbox implements AsyncDisposable {
     flags: readonly string[] = [],
   ): BrokerProcess {
     const command = [...ENDS_WITH_TEST, ...prefix, ...DENO, V8_FLAGS, ...flags, ...BROKER];
-    return this.#started(new BrokerProcess("the broker", command, this.#options(env)));
+    return this.#started(new BrokerProcess("the broker", command, this.#options({ ...BROKER_ENVIRONMENT, ...env })));
   }
 
   /** Starts a program of `programs/`. */

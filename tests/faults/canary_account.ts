@@ -119,10 +119,10 @@ export class CanaryReport {
 
   /** In a line. */
   toString(): string {
-    const sums = (["sent", "accepted", "received", "lost", "doubled", "reordered", "missed"] as const)
-      .map((field) => `${this.sum(field)} ${field}`);
-    return `${this.pairs.length} pairs: ${sums.join(", ")}; longest pause ${this.longest("longest_pause_ms")} ms, ` +
-      `longest delay ${this.longest("longest_delay_ms")} ms`;
+    const { pairs } = this, sum = (field: Parameters<CanaryReport["sum"]>[0]) => this.sum(field);
+    return `${pairs.length} canary pairs: ${sum("received")} of ${sum("accepted")} accepted events received, ` +
+      `${sum("missed")} told to be missing, ${sum("lost")} lost, ${sum("doubled")} doubled, ` +
+      `${sum("reordered")} out of order; longest pause ${this.longest("longest_pause_ms")} ms`;
   }
 }
 

@@ -74,7 +74,7 @@ Deno.test({
     figure(6, "the same broker before that", share(calm_ms), "-");
     figure(6, "a reload without descriptors", `${said}, rules kept`, "rules kept");
     figure(6, "accepts again", `${accepted_ms} ms after they were free`, `<= ${ACCEPT_MS_MAX} ms`);
-    figure(6, "canaries", `${report}`, "nothing lost");
+    figure(6, "the others meanwhile", `${report}`, "nothing lost");
     report.assertFaultless();
     assert(used_ms <= WATCH_MS * BUSY_MAX, `the broker was busy for ${used_ms} of ${WATCH_MS} ms`);
     assert(accepted_ms <= ACCEPT_MS_MAX, `it took ${accepted_ms} ms`);

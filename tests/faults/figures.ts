@@ -1,6 +1,6 @@
 /**
  * The figures of the proofs. A test prints each when it has it; `deno task faults` gathers those of all tests into a table,
- * which is how the one in docs/reliability.md came about.
+ * and with `--docs` puts it into docs/reliability.md.
  *
  * @module
  */
@@ -14,6 +14,8 @@ export interface Figure {
   measured: string;
   /** What it had to be. */
   required: string;
+  /** The test's file. */
+  file: string;
 }
 
 /** Names the file that the figures are added to, for {@linkcode figure}. */
@@ -21,16 +23,16 @@ export const FIGURES_FILE_VARIABLE = "FAULTS_FIGURES";
 
 /** Prints a figure, and adds it to the table. */
 export function figure(proof: number, what: string, measured: string, required: string): void {
-  const row: Figure = { proof, what, measured, required };
+  const file = fromFileUrl(Deno.mainModule), row: Figure = { proof, what, measured, required, file };
   console.log(`figure: ${line(row)}`);
-  const file = Deno.env.get(FIGURES_FILE_VARIABLE);
-  if (file !== undefined) Deno.writeTextFileSync(file, `${JSON.stringify(row)}\n`, { append: true });
+  const figures_file = Deno.env.get(FIGURES_FILE_VARIABLE);
+  if (figures_file !== undefined) Deno.writeTextFileSync(figures_file, `${JSON.stringify(row)}\n`, { append: true });
 }
 
 /** All figures as a table, in Markdown. */
 export function table(figures: readonly Figure[]): string {
   const rows = figures.toSorted((one, other) => one.proof - other.proof).map(line);
-  return ["| proof | what | measured | required |", "| --- | --- | --- | --- |", ...rows].join("\n");
+  return ["| proof | what | measured | required | in |", "| --- | --- | --- | --- | --- |", ...rows].join("\n");
 }
 
 /** So many bytes, for people. */
@@ -38,6 +40,14 @@ export function mib(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-function line({ proof, what, measured, required }: Figure): string {
-  return `| ${proof} | ${what} | ${measured} | ${required} |`;
+function line({ proof, what, measured, required, file }: Figure): string {
+  return `| ${proof} | ${cell(what)} | ${cell(measured)} | ${cell(required)} | \`${file}\` |`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|");
+}
+
+function fromFileUrl(url: string): string {
+  return url.slice(url.lastIndexOf("/tests/") + 1);
 }

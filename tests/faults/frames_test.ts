@@ -236,7 +236,7 @@ Deno.test("broker says what is wrong with a frame, and nobody else notices", asy
     `memory +${mib(grown_bytes)}, at its peak +${mib(peak_bytes)}`,
     `<= ${mib(GROWN_BYTES_MAX)}`,
   );
-  figure(2, "canaries", `${report}`, "nothing lost");
+  figure(2, "the others meanwhile", `${report}`, "nothing lost");
   report.assertFaultless();
   assert(peak_bytes <= GROWN_BYTES_MAX, `the broker has grown by ${mib(peak_bytes)}`);
   assert(broker.running);

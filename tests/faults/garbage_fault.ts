@@ -61,7 +61,7 @@ Deno.test({
     );
     figure(1, "at its peak meanwhile", `memory +${mib(peak_bytes)}`, "-");
     figure(1, "descriptors afterwards", `${broker.descriptors()} of ${descriptors}`, "no more than before");
-    figure(1, "canaries", `${report}`, "nothing lost");
+    figure(1, "the others meanwhile", `${report}`, "nothing lost");
     report.assertFaultless();
     assert(grown_bytes <= GROWN_BYTES_MAX, `the broker has grown by ${mib(grown_bytes)}`);
   },

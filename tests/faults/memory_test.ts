@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { control } from "../../client/mod.ts";
-import { BROKER_ENVIRONMENT } from "../../commands/permissions.ts";
 import { RawClient } from "../../daemon/testing.ts";
 import { encodeFrame, FRAME_TYPES } from "../../protocol/frame.ts";
 import { HEADER_BYTES } from "../../protocol/limits.ts";
@@ -24,7 +23,6 @@ interface Stats {
 Deno.test("memory: a hundred listeners that never read, and messages never finished, do not get more than the limit", async () => {
   await using sandbox = new Sandbox();
   const broker = await sandbox.broker({
-    ...BROKER_ENVIRONMENT,
     IPC_MEMORY: `${MEMORY_BYTES}`,
     IPC_QUEUE: "16MiB",
     IPC_STALL_TIMEOUT: "10m",

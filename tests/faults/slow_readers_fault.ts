@@ -59,7 +59,7 @@ for (const policy of POLICIES) {
       );
       const report = await canaries.stop(), grown_bytes = peak.bytes - before_bytes;
       figure(4, `${policy}: memory at its peak`, `+${mib(grown_bytes)}`, `<= ${mib(GROWN_BYTES_MAX)}`);
-      figure(4, `${policy}: canaries`, `${report}`, "nothing lost");
+      figure(4, `${policy}: the others`, `${report}`, "nothing lost");
       report.assertFaultless();
       assert(grown_bytes <= GROWN_BYTES_MAX, `the broker has grown by ${mib(grown_bytes)}`);
     },

@@ -73,7 +73,7 @@ for (const [what, options, ms] of CROWDS) {
       figure(5, what, `${connected} connected in ${(took_ms / 1_000).toFixed(1)} s, ${busy}`, "-");
       figure(5, `${what}: longest wait of ${served} honest visits`, `${longest_ms} ms`, `<= ${SERVED_MS_MAX} ms`);
       figure(5, `${what}: memory afterwards`, `+${mib(grown_bytes)}`, "-");
-      figure(5, `${what}: canaries`, `${report}`, "nothing lost");
+      figure(5, `${what}: the others`, `${report}`, "nothing lost");
       report.assertFaultless();
       assert.deepEqual(failures, []);
       assert(longest_ms <= SERVED_MS_MAX, `somebody had to wait for ${longest_ms} ms`);
