@@ -13,8 +13,10 @@ import { readTokens } from "../config/tokens.ts";
 import { buildInfo } from "./build_info.ts";
 import type { DaemonOptions } from "./daemon.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
+import { inheritedSocket } from "./inherited_socket.ts";
 import type { Io } from "./io.ts";
 import { brokerPermissions } from "./permissions.ts";
+import { ServiceManager } from "./service_manager.ts";
 
 /** Runs until it is told to stop, by a signal or through the control channel. @returns 0. */
 export async function runBroker(options: DaemonOptions, io: Io): Promise<number> {
@@ -46,6 +48,8 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     import("../daemon/log_tape.ts"),
   ]);
   const log = await openLog(settings.log);
+  const manager = ServiceManager.find(io.env, log), control_fd = inheritedSocket(io.env, Deno.pid);
+  const serving = () => manager?.ready(`sockets in ${settings.socket_dir}`);
   const starting = startBroker({
     settings,
     state_dir,
@@ -57,8 +61,10 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
       log.setLevel(level);
       if (format !== settings.log.format) log.warning("a changed log.format needs a restart", { format });
     },
+    draining: (reason) => manager?.stopping(`going away: ${reason}`),
     secrets: readListenSecrets,
     tokens: readTokens,
+    ...(control_fd === undefined ? {} : { control_fd }),
   });
   // From the first moment on: whoever finds the pid in the lock may send a signal.
   const told = (order: (broker: Broker) => Promise<void>) => () => void starting.then(order, () => {});
@@ -67,17 +73,27 @@ export async function runBroker(options: DaemonOptions, io: Io): Promise<number>
     io.onSignal("SIGINT", told((broker) => broker.drain("SIGINT"))),
     io.onSignal(
       "SIGHUP",
-      told((broker) =>
-        broker.reload().catch((error) =>
-          log.error("the configuration could not be read again", { error: error.message })
-        )
-      ),
+      told(async (broker) => {
+        manager?.reloading();
+        try {
+          await broker.reload();
+          serving();
+        } catch (error) {
+          const why = (error as Error).message;
+          log.error("the configuration could not be read again", { error: why });
+          manager?.ready(`still with the old configuration: ${why}`);
+        }
+      }),
     ),
   ];
   try {
-    await (await starting).finished;
+    const broker = await starting;
+    serving();
+    manager?.watch(io.env, Deno.pid);
+    await broker.finished;
   } finally {
     for (const remove of removers) remove();
+    await manager?.close();
     await log.close();
   }
   return EXIT.OK;

@@ -12,6 +12,8 @@ import type { Channel } from "./registry.ts";
 import type { Peer, Router } from "./router/mod.ts";
 import type { PeerCredentials } from "./identity.ts";
 import { mayBeOpened } from "./settings_view.ts";
+import type { Stream } from "./transport/connection.ts";
+import { InheritedListener } from "./transport/inherited_listener.ts";
 import { Listener, type SocketAccess } from "./transport/listener.ts";
 import type { TokenGate } from "./tokens.ts";
 import type { PeerFinder } from "./transport/peer_finder.ts";
@@ -31,17 +33,21 @@ export interface ChannelSocketsOwner {
   readonly gate: TokenGate;
   /** Finds out who connects, if that is wanted. */
   readonly peers: PeerFinder | undefined;
-  accepted(conn: Deno.Conn, door: Door, credentials: PeerCredentials | undefined): void;
+  accepted(conn: Stream, door: Door, credentials: PeerCredentials | undefined): void;
   ready(): Promise<void> | undefined;
   /** Logs what could happen with every connection. */
   warn(message: string, properties: Record<string, unknown>): void;
   announce(event: Record<string, unknown>): void;
+  /** The socket of `ipcd` as an open descriptor, if somebody else has bound it. */
+  readonly control_fd: number | undefined;
+  /** That socket is of no use any more. */
+  dead(error: IpcError): void;
 }
 
 /** See the module's head. */
 export class ChannelSockets {
   readonly #owner: ChannelSocketsOwner;
-  readonly #listeners = new Map<string, Listener>();
+  readonly #listeners = new Map<string, Listener | InheritedListener>();
   readonly #opening = new Map<string, Promise<Channel<Peer>>>();
   /** Channels in whose socket's place something else stands. */
   readonly #replaced = new Set<string>();
@@ -176,18 +182,25 @@ export class ChannelSockets {
     const path = socketPath(this.#owner.settings().socket_dir, name);
     const channel = router.open(name, dynamic, this.rules(name), opener);
     const door: Door = { channel, public: false, guarded: false, admit: (token) => this.#owner.gate.admit(token) };
-    let listener: Listener;
+    const owner = {
+      peers: this.#owner.peers,
+      accepted: (conn: Stream, credentials: PeerCredentials | undefined) =>
+        this.#owner.accepted(conn, door, credentials),
+      ready: () => this.#owner.ready(),
+      rebound: () => {
+        this.#replaced.delete(name);
+        log.warning("a socket was removed and is bound again", { channel: name, path });
+      },
+      failed: (error: unknown) =>
+        this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),
+      dead: (error: IpcError) => this.#owner.dead(error),
+    };
+    const fd = name === CONTROL_CHANNEL ? this.#owner.control_fd : undefined;
+    let listener: Listener | InheritedListener;
     try {
-      listener = await Listener.bind(path, accessOf(this.rules(name)), {
-        peers: this.#owner.peers,
-        accepted: (conn, credentials) => this.#owner.accepted(conn, door, credentials),
-        ready: () => this.#owner.ready(),
-        rebound: () => {
-          this.#replaced.delete(name);
-          log.warning("a socket was removed and is bound again", { channel: name, path });
-        },
-        failed: (error) => this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),
-      });
+      listener = fd === undefined
+        ? await Listener.bind(path, accessOf(this.rules(name)), owner)
+        : await InheritedListener.adopt(fd, path, owner);
     } catch (error) {
       router.close(channel, GOING_AWAY);
       throw error;

@@ -23,7 +23,7 @@ import { Relief } from "./relief.ts";
 import { plainSettings } from "./settings_view.ts";
 import { SharedListeners } from "./shared_listeners.ts";
 import { TokenGate } from "./tokens.ts";
-import { Connection } from "./transport/connection.ts";
+import { Connection, type Stream } from "./transport/connection.ts";
 import type { Identity, PeerCredentials } from "./identity.ts";
 import { Keepalive } from "./transport/keepalive.ts";
 import { PeerFinder } from "./transport/peer_finder.ts";
@@ -54,6 +54,10 @@ export interface BrokerOptions {
   reload?: () => Promise<Settings>;
   /** Told what holds since a reload, for what is not the broker's own: the log. */
   reloaded?: (settings: Settings) => void;
+  /** Told, once, that the broker is going away and why. */
+  draining?: (reason: string) => void;
+  /** The socket of the broker's own channel as an open descriptor, where somebody else has bound it and keeps it. */
+  control_fd?: number;
   /** Reads the files that a listener of `settings.listen` names. Needed if one names any. */
   secrets?: (listen: ListenSettings) => ListenSecrets;
   /** Reads a file of tokens. Needed if `settings.access` names one. */
@@ -62,7 +66,11 @@ export interface BrokerOptions {
 
 /** A broker that runs. */
 export interface Broker {
-  /** Resolves when it has ended. */
+  /**
+   * Resolves when it has ended.
+   *
+   * @throws {IpcError} CHANNEL_RECV if it had to end because the socket that was passed to it is of no use any more.
+   */
   readonly finished: Promise<void>;
   /**
    * Ends it: delivers what was accepted, tells its clients, removes its sockets.
@@ -134,7 +142,8 @@ class RunningBroker implements Broker {
   #warned = new Map<string, number>();
   /** Refusals that a dialect may report once more, as the end of a connection. */
   readonly #counted = new WeakSet<IpcError>();
-  #settle!: () => void;
+  #settle!: { resolve: () => void; reject: (error: IpcError) => void };
+  #failure: IpcError | undefined;
 
   constructor(options: BrokerOptions, lock: Lock, peers: PeerFinder | undefined) {
     this.#peers = peers;
@@ -142,7 +151,9 @@ class RunningBroker implements Broker {
     this.#settings = options.settings;
     this.#log = options.log;
     this.#lock = lock;
-    this.finished = new Promise((resolve) => this.#settle = resolve);
+    this.finished = new Promise((resolve, reject) => this.#settle = { resolve, reject });
+    // Whoever ends it by drain() need not wait for this.
+    this.finished.catch(() => {});
     const { now } = this.#clock;
     this.#router = new Router({
       joined: (client) => this.#joined(client),
@@ -171,6 +182,12 @@ class RunningBroker implements Broker {
       ready: () => this.#strangers.ready(),
       warn: (message, properties) => this.#warn(message, properties),
       announce: (event) => this.#announce(event),
+      control_fd: options.control_fd,
+      dead: (error) => {
+        this.#failure = error;
+        this.#log.error(error.message);
+        void this.drain("its control socket is dead");
+      },
     });
     this.#shared = new SharedListeners({
       registry: this.#router.registry,
@@ -325,6 +342,7 @@ class RunningBroker implements Broker {
     const router = this.#router;
     if (router.draining) return await this.finished;
     this.#log.info("broker is going away", { reason, clients: router.registry.clients.size });
+    this.#options.draining?.(reason);
     this.#announce({ event: "draining", reason });
     router.draining = true;
     this.#lock.draining();
@@ -359,10 +377,11 @@ class RunningBroker implements Broker {
     this.#peers?.close();
     this.#relief.end();
     this.#log.info("broker has ended");
-    this.#settle();
+    if (this.#failure === undefined) this.#settle.resolve();
+    else this.#settle.reject(this.#failure);
   }
 
-  #accepted(conn: Deno.Conn, door: Door, credentials: PeerCredentials | undefined): void {
+  #accepted(conn: Stream, door: Door, credentials: PeerCredentials | undefined): void {
     const { channel } = door, { queue_bytes } = channel?.rules ?? this.#settings.defaults;
     const connection = new Connection(conn, queue_bytes, this.#forget);
     connection.credentials = credentials;

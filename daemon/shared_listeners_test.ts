@@ -143,23 +143,6 @@ Deno.test("[[listen]]: a browser that is made to knock is turned away, and nobod
   await heard.hearsNothing(50);
 });
 
-Deno.test("[[listen]] without TLS publishes no greeting of TLS, in one piece or byte by byte", async () => {
-  await using test = await start([listener({ channel: "deploys" })]);
-  using heard = await LineClient.join(test, { listen: true }, "deploys");
-  const greeting = new Uint8Array([0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0]);
-  for (const pieces of [[greeting], [greeting.subarray(0, 1), greeting.subarray(1)]]) {
-    using client = await dial(test);
-    for (const piece of pieces) {
-      await client.send(piece);
-      if (pieces.length > 1) await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    assert.match(decode(await client.rest()), /^error: PROTOCOL TLS is not spoken at this address/);
-  }
-  using bytes = await dial(test);
-  await bytes.send(new Uint8Array([0x16, 4]));
-  assert.equal((await heard.json())["data"], "\u0016\u0004", "what only begins like it is a message");
-});
-
 Deno.test("[[listen]]: a text that only looks like HTTP is one", async () => {
   await using test = await start([listener({ channel: "deploys" })]);
   using heard = await LineClient.join(test, { listen: true }, "deploys");

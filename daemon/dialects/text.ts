@@ -36,8 +36,6 @@ const HTTP = /^\S+ \S+ HTTP\/\d/, HTTP_CUT = /^\S+ (?:[/*]|https?:)\S*(?: [HTP/]
 /** What may still become HTTP after this much is taken for it. */
 const HTTP_LINE_BYTES = 16 * 1024;
 const LF = 0x0a;
-/** How TLS begins: a record of a handshake, in any version 3.x. No text in any language begins so. */
-const TLS = [0x16, 0x03];
 
 /**
  * Makes a connection a text client, which listens.
@@ -78,10 +76,7 @@ export async function serveText(
   const farewell = peer?.language.farewell ?? new TextLanguage().farewell;
   connection.farewell = farewell;
   try {
-    if (door.public) {
-      await refuseTls(connection);
-      await refuseHttp(connection);
-    }
+    if (door.public) await refuseHttp(connection);
     peer ??= await joinText(connection, door, service, false);
     if (peer === undefined) return;
     await new TextReader(peer).run();
@@ -108,20 +103,6 @@ async function refuseHttp(connection: Connection): Promise<void> {
     }
     if (!may_become || !await connection.readWithin(PAUSE_MS)) return;
   }
-}
-
-/**
- * Who speaks TLS to a port that has none would otherwise have its greeting published.
- *
- * @throws {IpcError} PROTOCOL
- */
-async function refuseTls(connection: Connection): Promise<void> {
-  for (let seen = 0; seen < TLS.length; seen++) {
-    const { scanner } = connection;
-    if (scanner.end - scanner.start <= seen && !await connection.readWithin(PAUSE_MS)) return;
-    if (scanner.bytes[scanner.start + seen] !== TLS[seen]) return;
-  }
-  throw new IpcError("PROTOCOL", "TLS is not spoken at this address; its [[listen]] has no tls");
 }
 
 /** Takes the messages of one client, in order. */

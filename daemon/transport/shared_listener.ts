@@ -27,7 +27,9 @@ export class SharedListener {
       listener = tls === undefined ? Deno.listen({ hostname, port }) : Deno.listenTls({ hostname, port, ...tls });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      throw new IpcError("CHANNEL_RECV", `Cannot listen on ${hostname}:${port}: ${why}`, { cause: error });
+      throw new IpcError("CHANNEL_RECV", `Cannot listen on ${hostname}:${port}: ${why}${remedy(error)}`, {
+        cause: error,
+      });
     }
     this.address = listener.addr as Deno.NetAddr;
     this.#acceptor = new Acceptor<Deno.Conn>(listener, {
@@ -44,6 +46,11 @@ export class SharedListener {
   close(): Promise<void> {
     return this.#acceptor.close();
   }
+}
+
+/** The unit of the system's service leaves Unix sockets alone, unless it was installed for more. */
+function remedy(error: unknown): string {
+  return (error as { code?: string }).code === "EAFNOSUPPORT" ? '. As a service: "ipc service install" allows it' : "";
 }
 
 /** Small messages are to leave at once, and a peer that is gone without a word is to be found out. */
