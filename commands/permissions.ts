@@ -19,13 +19,17 @@ import type { Settings } from "../config/settings.ts";
  */
 export const V8_FLAGS = "--v8-flags=--no-lazy,--optimize-for-size";
 
-/** Nothing is looked for beside the bundle: no configuration, no lock file, nothing to download. */
+/**
+ * Nothing is looked for beside the bundle: no configuration, no lock file, nothing to download. `--unstable-net` is for
+ * datagrams to systemd.
+ */
 export const RUN_FLAGS: readonly string[] = [
   "--no-prompt",
   "--no-config",
   "--no-lock",
   "--no-remote",
   "--no-npm",
+  "--unstable-net",
   V8_FLAGS,
 ];
 
@@ -53,5 +57,7 @@ export const VERB_PERMISSIONS: ReadonlyMap<string | undefined, readonly string[]
   ["daemon", [...CLIENT_PERMISSIONS, "--allow-run"]],
   // /proc/<pid>/limits, which Deno itself reads only for who may do everything.
   ["doctor", [...CLIENT_PERMISSIONS, "--allow-run=/bin/cat"]],
+  // systemctl and systemd-sysusers.
+  ["service", [...CLIENT_PERMISSIONS, "--allow-run"]],
   [undefined, CLIENT_PERMISSIONS],
 ]);

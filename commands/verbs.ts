@@ -39,6 +39,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./daemon.ts"),
   },
   {
+    name: "service",
+    summary: "install, uninstall, inspect or print the systemd units",
+    local: true,
+    load: () => import("./service.ts"),
+  },
+  {
     name: "token",
     summary: "make, list and revoke the tokens that a broker accepts",
     local: true,
