@@ -5,6 +5,7 @@
  * @module
  */
 import { ConfigError, type Problem } from "./errors.ts";
+import { quote } from "./files.ts";
 import type { ChannelValues, Values } from "./keys.ts";
 import type { Settings } from "./settings.ts";
 
@@ -121,7 +122,7 @@ export function checkGroups(settings: Settings, directory: string): void {
           where: "group",
           key: "group",
           message: `sockets cannot be given to group ${name}: this process is not in it. As root: ` +
-            `usermod -aG ${name} ${user}; then log in again, or restart the service`,
+            `usermod -aG ${quote(name)} ${quote(user)}; then log in again, or restart the service`,
         });
       }
     }

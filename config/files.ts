@@ -184,7 +184,7 @@ function text(value: string | undefined): string | undefined {
 }
 
 /** For a command to be copied into a shell. */
-function quote(path: string): string {
+export function quote(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { stateDirectory } from "../../config/files.ts";
+import { quote, stateDirectory } from "../../config/files.ts";
 import { SOCKET_PATH_BYTES_MAX } from "../../protocol/limits.ts";
-import { type Finding, type Patient, quote, userText } from "./finding.ts";
+import { type Finding, type Patient, userText } from "./finding.ts";
 
 /** A directory that leaves less than this for the name of a channel is a hindrance. */
 const NAME_BYTES_MIN = 16;

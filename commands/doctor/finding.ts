@@ -38,11 +38,6 @@ export function userText(uid: number | null): string {
   return uid === null ? "somebody" : `user ${accountName("user", uid)}`;
 }
 
-/** For a command to be copied into a shell. */
-export function quote(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
-}
-
 /** Findings as people read them, problems first. */
 export function findingsText(findings: readonly Finding[]): string {
   const sorted = [...findings].sort((one, other) => Number(one.level === "note") - Number(other.level === "note"));

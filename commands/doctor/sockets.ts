@@ -4,11 +4,12 @@
  * @module
  */
 import { accountName } from "../../config/accounts.ts";
+import { quote, stateDirectory } from "../../config/files.ts";
 import type { ChannelSettings } from "../../config/settings.ts";
 import { CONTROL_CHANNEL } from "../../protocol/channel_name.ts";
 import { channelOfSocket } from "../../protocol/socket_path.ts";
 import { lockHolder } from "../lock_holder.ts";
-import { type Finding, type Patient, quote, userText } from "./finding.ts";
+import { type Finding, type Patient, userText } from "./finding.ts";
 
 /** Looks at each. */
 export async function* checkSockets(patient: Patient): AsyncGenerator<Finding> {
@@ -160,10 +161,7 @@ function* checkMode(
 export async function removeStale(findings: readonly Finding[], { settings, io, uid }: Patient): Promise<Set<Finding>> {
   const removed = new Set<Finding>(), removable = findings.filter((finding) => finding.removable);
   if (removable.length === 0) return removed;
-  const [{ Lock }, { stateDirectory }] = await Promise.all([
-    import("../../daemon/lock.ts"),
-    import("../../config/files.ts"),
-  ]);
+  const { Lock } = await import("../../daemon/lock.ts");
   const lock = await Lock.take(stateDirectory(io.env), settings.socket_dir, "doctor");
   try {
     for (const finding of removable) {
