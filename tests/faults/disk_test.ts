@@ -115,8 +115,15 @@ Deno.test(
     const lines = Deno.readTextFileSync(log).split("\n").slice(0, -1);
     const lost = lines.map((line) => Number(/log lines were lost lines=(\d+)$/.exec(line)?.[1] ?? 0));
     const sum = lost.reduce((sum, lines) => sum + lines, 0);
-    assert(sum >= 300, `${sum} lines were lost`);
-    assert.equal(lines.filter((line) => !/^\d{4}-\d\d-\d\dT/.test(line)).length, 0, "a line was written into another");
+    assert(sum >= 50, `${sum} lines were lost`);
+    // The disk may have taken a part of a line, but none begins in the middle of another.
+    for (const [at, line] of lines.entries()) {
+      const dates = line.match(/\d{4}-\d\d-\d\dT/g) ?? [];
+      assert(
+        dates.length === 1 && line.startsWith(dates[0]) || dates.length === 0 && line.length < 11,
+        `${at}: ${line}`,
+      );
+    }
     figure(
       10,
       "log file on a full disk",
