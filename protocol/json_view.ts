@@ -3,14 +3,17 @@
  * reader would expect, and cannot be told from it afterwards.
  *
  * A stranger decides what is in a payload. Structured ones can hold one object in many places, each of which can hold
- * the next in many places, so that a few hundred bytes would make a line of gigabytes. Once a line has a million
- * characters, what stands in it already is written as `"[Repeated]"`.
+ * the next in many places, so that a few hundred bytes would make a line of gigabytes. What stands in the line already is
+ * copied rather than written anew; and once a line has a million characters, it is written as `"[Repeated]"`. What contains
+ * itself cannot be copied, for it looks different elsewhere, so a hundred thousand are enough for that.
  *
  * @module
  */
 
 /** From here on nothing is written twice. */
-const REPEATS_UP_TO = 1_000_000;
+const REPEATS_UP_TO = 1_000_000, CIRCULAR_REPEATS_UP_TO = 100_000;
+/** Up to so many items that hold none themselves are written anew each time: that is as fast as to look them up. */
+const SMALL_ITEMS_MAX = 8;
 /** JSON itself has no limit; the stack does. */
 const NESTING_SHOWN_MAX = 1000;
 
@@ -39,11 +42,21 @@ export function toJsonText(data: unknown, characters_max = Infinity): string {
   return view.text;
 }
 
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
+}
+
 class View {
+  /** What is written of the object at hand; in the end, of everything. */
   text = "";
+  /** Characters in front of `text`. */
+  #before = 0;
   /** What the value at hand is inside of. */
   readonly #path = new Set<object>();
-  readonly #shown = new Set<object>();
+  /** What objects look like, if they look the same wherever they stand. */
+  readonly #shown = new Map<object, string | undefined>();
+  /** Whether `text` would look different elsewhere. */
+  #depends_on_place = false;
   readonly #characters_max: number;
 
   constructor(characters_max: number) {
@@ -51,7 +64,7 @@ class View {
   }
 
   value(value: unknown): void {
-    if (this.text.length > this.#characters_max) {
+    if (this.#before + this.text.length > this.#characters_max) {
       throw new RangeError(`value takes more than ${this.#characters_max} characters as JSON`);
     }
     switch (typeof value) {
@@ -73,22 +86,57 @@ class View {
   }
 
   #object(value: object): void {
-    if (value instanceof Date) {
+    if (Array.isArray(value) && value.length <= SMALL_ITEMS_MAX && !value.some(isObject)) {
+      this.#array(value); // Most of what there is, and nothing that needs to be remembered.
+    } else if (value instanceof Date) {
       this.text += JSON.stringify(value);
     } else if (value instanceof RegExp) {
       this.text += JSON.stringify(String(value));
     } else if (this.#path.has(value)) {
-      this.text += '"[Circular]"';
-    } else if (this.text.length > REPEATS_UP_TO && this.#shown.has(value)) {
-      this.text += '"[Repeated]"';
+      this.#mark("Circular");
+    } else if (this.#isEnough(value)) {
+      this.#mark("Repeated");
     } else if (this.#path.size === NESTING_SHOWN_MAX) {
-      this.text += '"[Nested too deep]"';
+      this.#mark("Nested too deep");
     } else {
-      this.#path.add(value);
-      this.#shown.add(value);
-      this.#inside(value);
-      this.#path.delete(value);
+      this.#whole(value);
     }
+  }
+
+  /** Whether it has been written, and is not to be written again. */
+  #isEnough(value: object): boolean {
+    const characters = this.#before + this.text.length;
+    if (characters <= CIRCULAR_REPEATS_UP_TO || !this.#shown.has(value)) return false;
+    return characters > REPEATS_UP_TO || this.#shown.get(value) === undefined;
+  }
+
+  #mark(what: string): void {
+    this.text += `"[${what}]"`;
+    this.#depends_on_place = true;
+  }
+
+  #whole(value: object): void {
+    const known = this.#shown.get(value);
+    if (known !== undefined) {
+      this.text += known;
+      return;
+    }
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null) {
+      const fields = Object.entries(value);
+      if (fields.length <= SMALL_ITEMS_MAX && !fields.some(([, item]) => isObject(item))) return this.#fields(fields);
+    }
+    const before = this.text, depended_on_place = this.#depends_on_place;
+    this.#before += before.length;
+    this.text = "";
+    this.#depends_on_place = false;
+    this.#path.add(value);
+    this.#inside(value);
+    this.#path.delete(value);
+    this.#shown.set(value, this.#depends_on_place ? undefined : this.text);
+    this.#before -= before.length;
+    this.text = before + this.text;
+    this.#depends_on_place ||= depended_on_place;
   }
 
   #inside(value: object): void {

@@ -71,6 +71,16 @@ Deno.test("toJsonText() says what is inside itself, and writes what is merely th
   assert.equal(toJsonText(error), '{"name":"Error","message":"e","cause":["[Circular]"]}');
 });
 
+Deno.test("toJsonText() writes what stands in several places as if it stood in each alone", () => {
+  const inner = { x: [{ y: new Set([new Map([["z", [1]]])]) }] },
+    a: Record<string, unknown> = { n: 1, inner },
+    b = { a };
+  a.b = b;
+  const of_inner = '{"x":[{"y":[{"z":[1]}]}]}', of_b = `{"a":{"n":1,"inner":${of_inner},"b":"[Circular]"}}`;
+  const of_a = `{"n":1,"inner":${of_inner},"b":{"a":"[Circular]"}}`;
+  assert.equal(toJsonText([inner, b, a, inner, b, a]), `[${[of_inner, of_b, of_a, of_inner, of_b, of_a].join()}]`);
+});
+
 Deno.test("toJsonText() stays small for a payload that holds one thing 2^60 times", () => {
   let tower: unknown = ["x".repeat(1000)];
   for (let level = 0; level < 60; level++) tower = [tower, tower];
@@ -78,6 +88,16 @@ Deno.test("toJsonText() stays small for a payload that holds one thing 2^60 time
   assert.ok(bytes.length < 2500);
   const text = toJsonText(structuredCodec.decode(bytes));
   assert.ok(text.length < 2_000_000 && text.includes('"[Repeated]"'));
+  JSON.parse(text);
+});
+
+Deno.test("toJsonText() stays smaller yet if everything contains itself", () => {
+  const floor: unknown[] = ["x".repeat(1000)];
+  let tower: unknown[] = floor;
+  for (let level = 0; level < 60; level++) tower = [tower, tower, floor];
+  floor.push(tower);
+  const text = toJsonText(tower);
+  assert.ok(text.length < 200_000 && text.includes('"[Repeated]"') && text.includes('"[Circular]"'));
   JSON.parse(text);
 });
 
