@@ -11,7 +11,7 @@ import { DECODERS } from "./targets/mod.ts";
 export type DecoderOptions = Omit<Order, "at">;
 
 /** A case that takes this long never ends, as far as anybody can tell. */
-const HANG_MS = 10_000, LOOK_MS = 200;
+const HANG_MS = 30_000, LOOK_MS = 200;
 
 /**
  * Runs until the time is over, or something fails.

@@ -6,9 +6,19 @@
  */
 import assert from "node:assert/strict";
 import { decodeHello, encodeHello } from "../../../protocol/bodies.ts";
-import { decodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES, type FrameType } from "../../../protocol/frame.ts";
+import {
+  decodeFrame,
+  encodeFrame,
+  ENCODINGS,
+  FLAGS,
+  type Frame,
+  FRAME_TYPES,
+  type FrameType,
+  FROM_BROKER,
+  FROM_CLIENT,
+  RULES,
+} from "../../../protocol/frame.ts";
 import { IpcError } from "../../../protocol/errors.ts";
-import { FROM_CLIENT } from "../../../protocol/frame.ts";
 import { NESTING_MAX } from "../../../protocol/limits.ts";
 import { Scanner } from "../../../protocol/scanner.ts";
 import { frameOfLine, helloOfLine } from "../../../daemon/dialects/json_lines_in.ts";
@@ -85,6 +95,7 @@ export const FRAMES_OUT: Target = {
   name: "frames-out",
   about: "frames of strangers as lines of JSON and of text",
   input(choices) {
+    if (choices.oneIn(20)) return choices.pick(OWN);
     if (choices.oneIn(4)) {
       const payload = choices.pick([() => choices.pick(WRITTEN), () => json(choices), () => structured(choices)])();
       const head = choices.pick(GOLDEN).slice(0, 24);
@@ -101,8 +112,15 @@ export const FRAMES_OUT: Target = {
     for (let turn = 0; turn < 3; turn++) {
       said.flags ^= choices.oneIn(2) ? FLAGS.MORE : 0;
       if (said.type !== FRAME_TYPES.REPLY) said.flags &= ~(FLAGS.MORE | FLAGS.ERROR);
-      assertLine(timed(() => JSON_LINES.frame(said)), said);
+      const line = timed((): Bytes => JSON_LINES.frame(said));
+      assertLine(line, said);
+      if (said.type === FRAME_TYPES.EVENT) {
+        assert.deepEqual(JSON_LINES.run(encodeFrame(said), 0, encodeFrame(said).length), line);
+      }
       timed(() => text.frame(said));
+    }
+    for (const last of [JSON_LINES.gap(1, 2), JSON_LINES.farewell(new IpcError("PROTOCOL", "x\ny"))]) {
+      assertLine(last, said);
     }
     assert.equal(text.farewell(new IpcError("PROTOCOL", "x")).at(-1), 0x0a);
     const encoding = said.flags & FLAGS.ENCODING as 0 | 1 | 2 | 3;
@@ -115,6 +133,8 @@ export const FRAMES_OUT: Target = {
   },
 };
 
+/** What the broker says by itself. */
+const OWN: readonly Bytes[] = GOLDEN.filter((bytes) => ((RULES[bytes[4]!]! >> 8) & FROM_BROKER) !== 0);
 const PASSED_ON: readonly FrameType[] = [FRAME_TYPES.EVENT, FRAME_TYPES.REQUEST, FRAME_TYPES.REPLY, FRAME_TYPES.PONG];
 
 /** A frame that goes on from one client to another; the header is what the broker would have made of it. */
@@ -124,7 +144,9 @@ function passedOn(input: Bytes): Frame | undefined {
   view.setUint32(0, bytes.length, true);
   view.setUint16(6, Math.min(view.getUint16(6, true), bytes.length - 24), true);
   const said = decodeFrame(bytes);
-  if (!PASSED_ON.includes(said.type)) said.type = FRAME_TYPES.EVENT;
+  if (!PASSED_ON.includes(said.type) && !OWN.some((own) => own.toHex() === input.toHex())) {
+    said.type = FRAME_TYPES.EVENT;
+  }
   said.flags &= 0x7f;
   return said;
 }
