@@ -5,7 +5,6 @@
  * @module
  */
 import { control } from "../../client/mod.ts";
-import { RUN_FLAGS } from "../../commands/permissions.ts";
 import { mib } from "../faults/figures.ts";
 import { startCanaries } from "../faults/canaries.ts";
 import { Sandbox, type Worker } from "../e2e/harness.ts";
@@ -37,18 +36,13 @@ export interface SoakReport {
 }
 
 const SAMPLE_MS = 1_000;
-/** As it runs where it is installed, as far as memory is concerned. */
-const V8_FLAGS = RUN_FLAGS.filter((flag) => flag.startsWith("--v8-flags="));
-const CLI = new URL("../../cli.ts", import.meta.url).pathname;
-const BROKER = [Deno.execPath(), "run", "-q", "-A", ...V8_FLAGS, CLI, "daemon", "run"];
 const CANARIES = { pairs: 5, rate_per_s: 100 };
 
 /** Runs one. */
 export async function soak({ ms, saying = () => {}, signal }: SoakOptions): Promise<SoakReport> {
   await using sandbox = new Sandbox();
   Deno.writeTextFileSync(sandbox.config_file, CONFIG);
-  const broker = sandbox.command("the broker", BROKER);
-  await broker.says("broker is ready");
+  const broker = await sandbox.broker();
   await using canaries = await startCanaries(sandbox, CANARIES);
   const load = new Load(sandbox.socket_dir), samples: Sample[] = [], began_ms = performance.now();
   load.start();
