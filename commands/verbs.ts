@@ -57,6 +57,12 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./doctor.ts"),
   },
   {
+    name: "config",
+    summary: "show, check or begin the configuration",
+    local: true,
+    load: () => import("./config.ts"),
+  },
+  {
     name: "sockname",
     summary: "print the path of a channel's socket",
     local: true,

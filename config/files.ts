@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CONFIG_BYTES_MAX } from "../protocol/limits.ts";
 import { ConfigError } from "./errors.ts";
 
 /** The name of a project's file. */
@@ -11,9 +12,6 @@ export const PROJECT_FILE = "ipc.toml";
 
 /** The file of the whole machine. */
 export const SYSTEM_FILE = "/etc/ipc/config.toml";
-
-/** A configuration is a page or two of text; more than this is some other file. */
-const FILE_BYTES_MAX = 1024 * 1024;
 
 /** Where to look. */
 export interface Places {
@@ -48,10 +46,42 @@ export function findFiles({ cwd, env, config_file, system_file = SYSTEM_FILE }: 
   const project = findUpwards(cwd, env("HOME"));
   if (project !== undefined) files.push({ path: project, found: true });
   const home = configHome(env);
-  for (const path of [home === undefined ? undefined : `${home}/ipc/config.toml`, system_file]) {
+  for (const path of [userFile(home), system_file]) {
     if (path !== undefined && path !== project && exists(path)) files.push({ path, found: false });
   }
   return files;
+}
+
+/** A place where a configuration may be. */
+export interface Place extends FoundFile {
+  /** Whose it is. */
+  of: "named" | "project" | "user" | "machine";
+  exists: boolean;
+}
+
+/** Everywhere that is looked, those that win first, whether there is a file or not. */
+export function allPlaces(places: Places): Place[] {
+  const { cwd, env, config_file, system_file = SYSTEM_FILE } = places;
+  const named = config_file ?? text(env("IPC_CONFIG"));
+  if (named !== undefined) {
+    return findFiles(places).map((file) => ({ ...file, of: "named", exists: exists(file.path) }));
+  }
+  const project = findUpwards(cwd, env("HOME")), home = configHome(env), all: Place[] = [];
+  const path = project ?? `${withoutSlash(cwd)}/${PROJECT_FILE}`;
+  all.push({ path, found: true, of: "project", exists: project !== undefined });
+  for (const [of, path] of [["user", userFile(home)], ["machine", system_file]] as const) {
+    if (path !== undefined && path !== project) all.push({ path, found: false, of, exists: exists(path) });
+  }
+  return all;
+}
+
+/** The file of whoever runs this; `undefined` if it has no home directory. */
+export function userConfigFile(env: Places["env"]): string | undefined {
+  return userFile(configHome(env));
+}
+
+function userFile(home: string | undefined): string | undefined {
+  return home === undefined ? undefined : `${home}/ipc/config.toml`;
 }
 
 /**
@@ -68,7 +98,7 @@ export function readFile({ path, found }: FoundFile): string {
     using file = Deno.openSync(path);
     const info = file.statSync();
     check(path, found, info);
-    const bytes = new Uint8Array(Math.min(info.size, FILE_BYTES_MAX));
+    const bytes = new Uint8Array(Math.min(info.size, CONFIG_BYTES_MAX));
     let length = 0;
     while (length < bytes.length) {
       const count = file.readSync(bytes.subarray(length));
@@ -85,7 +115,7 @@ export function readFile({ path, found }: FoundFile): string {
 function check(path: string, found: boolean, info: Deno.FileInfo): void {
   if (info.isDirectory) throw wrong(path, "it is a directory, not a file");
   if (!info.isFile) throw wrong(path, "it is not a regular file");
-  if (info.size > FILE_BYTES_MAX) throw wrong(path, `it is ${info.size} bytes, limit is ${FILE_BYTES_MAX}`);
+  if (info.size > CONFIG_BYTES_MAX) throw wrong(path, `it is ${info.size} bytes, limit is ${CONFIG_BYTES_MAX}`);
   if (info.mode !== null && (info.mode & 0o002) !== 0) {
     throw wrong(path, `everybody may write to it. Once you have checked what it says: chmod o-w ${quote(path)}`);
   }

@@ -52,6 +52,12 @@ export interface LoadOptions extends Places {
 /** A configuration, and where it is from. */
 export interface Loaded {
   settings: Settings;
+  /** The keys' values, for all. */
+  values: Values;
+  /** What is set for single channels, by name. */
+  channels: ReadonlyMap<string, Partial<ChannelValues>>;
+  /** What is set for single tokens, by name. */
+  tokens: ReadonlyMap<string, Partial<QuotaValues>>;
   /**
    * Where each key's value comes from: a file's path, a variable (`IPC_QUEUE`), an option (`--queue`) or `default`. By
    * name (`queue`, `log.level`, `channels.deploys.queue`); of a channel's keys only those that are set for it.
@@ -158,6 +164,9 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     settings: assemble(values, { channels, tokens }, listen, access, accounts),
+    values,
+    channels,
+    tokens,
     sources,
     files: files.map(({ path }) => path),
   };

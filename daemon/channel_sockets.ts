@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CHANNELS_MAX } from "../protocol/limits.ts";
 import type { ChannelSettings, Settings } from "../config/settings.ts";
 import { CONTROL_CHANNEL, IpcError, socketPath } from "../protocol/mod.ts";
 import type { Door } from "./dialects/mod.ts";
@@ -17,9 +18,6 @@ import { InheritedListener } from "./transport/inherited_listener.ts";
 import { Listener, type SocketAccess } from "./transport/listener.ts";
 import type { TokenGate } from "./tokens.ts";
 import type { PeerFinder } from "./transport/peer_finder.ts";
-
-/** How many channels may be open. */
-const CHANNELS_MAX = 16_384;
 
 /** What those who connect after the end has begun are told. */
 export const GOING_AWAY = new IpcError("SHUTDOWN", "the broker is going away");

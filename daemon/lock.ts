@@ -5,10 +5,9 @@
  *
  * @module
  */
+import { LOCK_WAIT_MS_MAX } from "../protocol/limits.ts";
 import { IpcError } from "../protocol/errors.ts";
 
-/** How long a successor waits for a broker that is going away. */
-const WAIT_MS_MAX = 15_000;
 const RETRY_MS = 25;
 
 /** What the lock file says, one line of JSON. */
@@ -72,7 +71,7 @@ export class Lock {
     }
     for (let waited_ms = 0; !file.tryLockSync(true); waited_ms += RETRY_MS) {
       const holder = readHolder(path);
-      if (waited_ms >= WAIT_MS_MAX || waited_ms >= 10 * RETRY_MS && holder?.state !== "draining") {
+      if (waited_ms >= LOCK_WAIT_MS_MAX || waited_ms >= 10 * RETRY_MS && holder?.state !== "draining") {
         file.close();
         const who = holder === undefined ? "another broker" : `broker ${holder.version} with pid ${holder.pid}`;
         throw new IpcError(

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { LOG_QUEUE_BYTES_MAX } from "../protocol/limits.ts";
 import {
   configure,
   dispose,
@@ -17,7 +18,6 @@ import {
 } from "@logtape/logtape";
 import type { Log } from "./log.ts";
 
-const QUEUE_BYTES_MAX = 1024 * 1024;
 const LF = 0x0a;
 
 /** Where the lines go; `Deno.stderr` in a real broker. */
@@ -132,7 +132,7 @@ class LineQueue {
   }
 
   push(line: string): void {
-    if (this.#bytes + line.length > QUEUE_BYTES_MAX) {
+    if (this.#bytes + line.length > LOG_QUEUE_BYTES_MAX) {
       this.#lost++;
       return;
     }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { GOODBYE_MS_MAX, LOG_REPEAT_MS } from "../protocol/limits.ts";
 import type { ListenSecrets, ListenSettings, Settings, TokenHash } from "../config/settings.ts";
 import { checkChannelName, IpcError, socketPath } from "../protocol/mod.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
@@ -33,13 +34,6 @@ export type { Log } from "./log.ts";
 
 /** The control channel's socket is looked at each tick, all of them less often: a thousand take 6 ms. */
 const TICK_MS = 500, REBIND_TICKS = 4;
-/**
- * How long a client may take to read its BYE when the broker ends. With `drain_timeout` as it is by default, and a second for
- * a log that nobody reads, that makes less than the ten seconds after which whoever ends a broker may lose patience.
- */
-const BYE_MS_MAX = 500;
-/** A warning that could come with every connection comes at most this often. */
-const WARN_MS = 10_000;
 
 /** What a broker is started with. */
 export interface BrokerOptions {
@@ -369,7 +363,7 @@ class RunningBroker implements Broker {
       this.#log.warning("some clients did not take what was queued for them in time", { undelivered_bytes });
     }
     for (const channel of [...router.registry.channels.values()]) router.close(channel, GOING_AWAY);
-    const bye_ms = performance.now() + BYE_MS_MAX;
+    const bye_ms = performance.now() + GOODBYE_MS_MAX;
     while (this.#connections.size > 0 && performance.now() < bye_ms) await delay(5);
     for (const connection of this.#connections) connection.close();
     clearInterval(this.#ticker);
@@ -455,7 +449,7 @@ class RunningBroker implements Broker {
    */
   #warn(message: string, properties: Record<string, unknown>, kind = message): boolean {
     const now_ms = performance.now(), last_ms = this.#warned.get(kind);
-    if (last_ms !== undefined && now_ms - last_ms < WARN_MS) return false;
+    if (last_ms !== undefined && now_ms - last_ms < LOG_REPEAT_MS) return false;
     this.#warned.set(kind, now_ms);
     this.#log.warning(message, properties);
     return true;

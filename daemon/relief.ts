@@ -15,6 +15,7 @@
  * @module
  */
 import { IpcError } from "../protocol/errors.ts";
+import { MEMORY_HISTORIES_PERCENT, MEMORY_RETAINED_PERCENT } from "../protocol/limits.ts";
 import { buffers } from "./buffer_pool.ts";
 import type { Log } from "./log.ts";
 import type { Account } from "./quota.ts";
@@ -24,8 +25,6 @@ import type { Connection } from "./transport/connection.ts";
 
 /** What is freed beyond what must be, so that it need not be done again at once. */
 const SPARE_SHARE = 16;
-/** What part of the memory histories may keep, and retained events. */
-const HISTORIES_SHARE = 1 / 2, RETAINED_SHARE = 1 / 4;
 /** How often a history is halved until nothing is left of it. */
 const HALVES_MAX = 32;
 
@@ -88,8 +87,8 @@ export class Relief {
 
   #relieve(): void {
     const limit = buffers.limit_bytes;
-    this.#dropRetained(limit * RETAINED_SHARE);
-    this.#shortenHistories(limit * HISTORIES_SHARE);
+    this.#dropRetained(limit * MEMORY_RETAINED_PERCENT / 100);
+    this.#shortenHistories(limit * MEMORY_HISTORIES_PERCENT / 100);
     if (buffers.held_bytes <= limit) return;
     const target = limit - limit / SPARE_SHARE;
     // Of what is shared each has more to answer for when the others have let go, so it may take several rounds.

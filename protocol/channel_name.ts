@@ -4,6 +4,7 @@
  * @module
  */
 import { IpcError } from "./errors.ts";
+import { GLOB_CHARACTERS_MAX } from "./limits.ts";
 
 /** What a channel may be called. */
 export const CHANNEL_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
@@ -44,7 +45,9 @@ export function checkChannelName(name: string): string {
  * @throws {IpcError} CHANNEL_NAME for a glob over 256 characters or a set that does not end.
  */
 export function channelGlob(glob: string): (name: string) => boolean {
-  if (glob.length > 256) throw new IpcError("CHANNEL_NAME", `glob is ${glob.length} characters, limit is 256`);
+  if (glob.length > GLOB_CHARACTERS_MAX) {
+    throw new IpcError("CHANNEL_NAME", `glob is ${glob.length} characters, limit is ${GLOB_CHARACTERS_MAX}`);
+  }
   const parts: ((character: string) => boolean | "any")[] = [];
   for (let at = 0; at < glob.length; at++) {
     const character = glob[at]!;

@@ -1,9 +1,9 @@
+import { STRUCTURED_NESTING_MAX } from "./limits.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { checkRandomly } from "../tests/random.ts";
 import { IpcError } from "./errors.ts";
 import { structuredCodec } from "./structured_clone.ts";
-import { STRUCTURED_NESTING_MAX } from "./structured_guard.ts";
 
 const VIEWS = [
   Int8Array,

@@ -8,9 +8,7 @@
  *
  * @module
  */
-
-/** How deep values may nest. One that is met again counts twice, for its number stands around it. */
-export const STRUCTURED_NESTING_MAX = 1000;
+import { STRUCTURED_NESTING_MAX } from "./limits.ts";
 
 /** What values cost beyond their bytes, in units of about 32 bytes or 0.1 us. */
 const COST = {

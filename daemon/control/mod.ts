@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CONTROL_BYTES_MAX } from "../../protocol/limits.ts";
 import { encodeError } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
 import { decodeFrame, encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
@@ -23,9 +24,6 @@ import { stats } from "./stats.ts";
 const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>(
   Object.entries({ channel, channels, clients, config, drain, kick, open, ping, reload, stats }),
 );
-
-/** A control request is small; whatever is larger is none. */
-export const CONTROL_BYTES_MAX = 64 * 1024;
 
 /** Makes the function that answers a REQUEST on the control channel. */
 export function control(context: ControlContext): (client: Client<Peer>, frame: Uint8Array<ArrayBuffer>) => void {

@@ -1,7 +1,7 @@
+import { CONTROL_BYTES_MAX } from "../../protocol/limits.ts";
 import assert from "node:assert/strict";
 import { decodeError, encodeFrame, type Encoding, ENCODINGS, FRAME_TYPES, type IpcError } from "../../protocol/mod.ts";
 import { RawClient, startTestBroker } from "../testing.ts";
-import { CONTROL_BYTES_MAX } from "./mod.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 

@@ -4,11 +4,10 @@
  * @module
  */
 import { IpcError } from "../../protocol/errors.ts";
-import { HANDSHAKE_BYTES_MAX, NESTING_MAX } from "../../protocol/limits.ts";
+import { HANDSHAKE_BYTES_MAX, NESTING_MAX, TEXT_PAUSE_MS } from "../../protocol/limits.ts";
 import type { Connection } from "../transport/connection.ts";
 import { JSON_LINES } from "./json_lines_out.ts";
 import { JsonError, scanJson } from "./json_scan.ts";
-import { PAUSE_MS } from "./text.ts";
 
 /** What a line says that wants to be a hello, even if it is no JSON: then it must not become everybody's message. */
 const HELLO_BEGINS = /^\{\s*"ipc"\s*:/;
@@ -29,7 +28,7 @@ export async function speaksJsonLines(connection: Connection): Promise<boolean |
     if (held_bytes > HANDSHAKE_BYTES_MAX) return isHello(bytes.subarray(start, end));
     // From a client that ends no line, what came before a pause is one; but half an object is not.
     if (paused && !isCut(bytes, start, end)) return isHello(bytes.subarray(start, end));
-    const got: boolean | undefined = paused ? await connection.read() : await connection.readWithin(PAUSE_MS);
+    const got: boolean | undefined = paused ? await connection.read() : await connection.readWithin(TEXT_PAUSE_MS);
     if (!connection.open) return undefined;
     paused = got === undefined;
     ended = got === false;

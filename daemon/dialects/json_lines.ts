@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { JSON_ENVELOPE_BYTES_MAX } from "../../protocol/limits.ts";
 import { FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
 import type { IpcError } from "../../protocol/errors.ts";
 import type { Connection } from "../transport/connection.ts";
@@ -17,9 +18,6 @@ import { isJson, loadConversion } from "./payloads.ts";
 import { publish } from "./publishing.ts";
 import type { Service } from "./service.ts";
 import { TranslatingPeer } from "./translating_peer.ts";
-
-/** What a line may hold beside the payload. */
-const ENVELOPE_BYTES_MAX = 64 * 1024;
 
 /**
  * Serves one connection until it ends.
@@ -54,7 +52,7 @@ export async function serveJsonLines(connection: Connection, door: Door, service
 
 /** Bytes take four characters for three in base64. */
 function lineBytesMax(message_bytes_max: number): number {
-  return Math.ceil(message_bytes_max / 3) * 4 + ENVELOPE_BYTES_MAX;
+  return Math.ceil(message_bytes_max / 3) * 4 + JSON_ENVELOPE_BYTES_MAX;
 }
 
 async function takeLine(peer: TranslatingPeer, line: Uint8Array<ArrayBuffer>): Promise<void> {

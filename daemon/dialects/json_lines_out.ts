@@ -8,9 +8,9 @@ import { decodeError } from "../../protocol/bodies.ts";
 import type { IpcError } from "../../protocol/errors.ts";
 import { type Encoding, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
 import { toJsonText } from "../../protocol/json_view.ts";
-import { DEADLINE_MS_MAX } from "../../protocol/limits.ts";
+import { CONVERTED_BYTES_MAX, DEADLINE_MS_MAX } from "../../protocol/limits.ts";
 import { type Body, decodeBody } from "../../protocol/msgpack.ts";
-import { CONVERTED_BYTES_MAX, jsonOfPayload } from "./payloads.ts";
+import { jsonOfPayload } from "./payloads.ts";
 import { framesIn, type Language } from "./translating_peer.ts";
 
 const encoder = new TextEncoder();

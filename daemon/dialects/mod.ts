@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { SILENCE_MS } from "../../protocol/limits.ts";
 import { PREFACE } from "../../protocol/frame.ts";
 import { gapFrame } from "../transport/outbox.ts";
 import type { Connection } from "../transport/connection.ts";
@@ -25,9 +26,6 @@ import type { TranslatingPeer } from "./translating_peer.ts";
 export type { Door } from "./entrance.ts";
 export { byeFrame } from "./frames.ts";
 export type { Service } from "./service.ts";
-
-/** How long a client that is about to speak may take until it is taken for a listener. */
-const SILENCE_MS = 200;
 
 /** Serves a connection until it ends. Never throws. */
 type Dialect = (connection: Connection, door: Door, service: Service) => Promise<void>;

@@ -8,18 +8,16 @@
  */
 import { type Encoding, ENCODINGS, type Frame } from "../../protocol/frame.ts";
 import { toJsonText } from "../../protocol/json_view.ts";
-import { NESTING_MAX } from "../../protocol/limits.ts";
+import {
+  CONVERTED_BYTES_MAX,
+  NESTING_MAX,
+  STRUCTURED_BYTES_MAX,
+  STRUCTURED_CHARACTERS_MAX,
+} from "../../protocol/limits.ts";
 import { decodeBody } from "../../protocol/msgpack.ts";
 import type { EncodedPayload, StructuredCodec } from "../../protocol/payload.ts";
 import { decodeUtf8 } from "../../protocol/utf8.ts";
 import { isUtf8, scanJson } from "./json_scan.ts";
-
-/** A structured payload over this many bytes is not taken apart. */
-const STRUCTURED_BYTES_MAX = 1024 * 1024;
-/** A structured payload that would be longer as JSON is not written as JSON. */
-const STRUCTURED_CHARACTERS_MAX = 16 * 1024 * 1024;
-/** A larger payload cannot be put into a text: one byte may become six characters, and a text has less than 2^29. */
-export const CONVERTED_BYTES_MAX = 64 * 1024 * 1024;
 
 const encoder = new TextEncoder();
 let structured: StructuredCodec | undefined;

@@ -12,7 +12,7 @@
  */
 import { IpcError } from "../../protocol/errors.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../../protocol/frame.ts";
-import { ID_MAX } from "../../protocol/limits.ts";
+import { ID_MAX, TEXT_LONG_BYTES, TEXT_LONG_PAUSE_MS, TEXT_PAUSE_MS } from "../../protocol/limits.ts";
 import type { Connection } from "../transport/connection.ts";
 import { type Door, endAfter, join } from "./entrance.ts";
 import { isUtf8 } from "./json_scan.ts";
@@ -24,10 +24,6 @@ import type { Service } from "./service.ts";
 import { TextLanguage } from "./text_out.ts";
 import { TranslatingPeer } from "./translating_peer.ts";
 
-/** What came before a pause this long is a message, from a client that never sends a newline. */
-export const PAUSE_MS = 50;
-/** A message so long is written in many pieces, between which a busy machine may pause for longer. */
-const LONG_BYTES = 64 * 1024, LONG_PAUSE_MS = 500;
 /** How much is read ahead while a request waits for its reply. */
 const AHEAD_BYTES = 64 * 1024;
 
@@ -101,7 +97,7 @@ async function refuseHttp(connection: Connection): Promise<void> {
     if (HTTP.test(line) || may_become && length >= HTTP_LINE_BYTES) {
       throw new IpcError("PROTOCOL", "HTTP is not spoken here");
     }
-    if (!may_become || !await connection.readWithin(PAUSE_MS)) return;
+    if (!may_become || !await connection.readWithin(TEXT_PAUSE_MS)) return;
   }
 }
 
@@ -142,7 +138,7 @@ class TextReader {
   #read(): Promise<boolean | undefined> {
     const held_bytes = this.#lines.held_bytes;
     if (this.#has_sent_newline || held_bytes === 0) return this.#connection.read();
-    return this.#connection.readWithin(held_bytes < LONG_BYTES ? PAUSE_MS : LONG_PAUSE_MS);
+    return this.#connection.readWithin(held_bytes < TEXT_LONG_BYTES ? TEXT_PAUSE_MS : TEXT_LONG_PAUSE_MS);
   }
 
   async #message(bytes: Uint8Array<ArrayBuffer>): Promise<void> {

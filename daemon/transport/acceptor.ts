@@ -6,12 +6,10 @@
  *
  * @module
  */
+import { ACCEPT_PAUSE_MS_MAX } from "../../protocol/limits.ts";
 
-/**
- * How long accepting pauses when the system has no descriptors left: short at first, because who leaves makes room for one
- * that waits, and twice as long each time that there is still none.
- */
-const PAUSE_MS_MIN = 5, PAUSE_MS_MAX = 100;
+/** The pause is short at first, because who leaves makes room for one that waits, and doubles while there is none. */
+const PAUSE_MS_MIN = 5;
 
 /** The part of `Deno.Listener` that is needed. */
 export interface Accepting<Conn> {
@@ -75,7 +73,7 @@ export class Acceptor<Conn extends { close(): void }> {
         if (this.#closed) return;
         this.#owner.failed(error);
         const pause_ms = this.#pause_ms;
-        this.#pause_ms = Math.min(pause_ms * 2, PAUSE_MS_MAX);
+        this.#pause_ms = Math.min(pause_ms * 2, ACCEPT_PAUSE_MS_MAX);
         await new Promise<void>((resume) => this.#pause = { timer: setTimeout(resume, pause_ms), resume });
       }
     }

@@ -9,14 +9,11 @@
  */
 import type { IpcError } from "../../protocol/errors.ts";
 import { FROM_CLIENT } from "../../protocol/frame.ts";
-import { HANDSHAKE_BYTES_MAX } from "../../protocol/limits.ts";
+import { HANDSHAKE_BYTES_MAX, LINGER_MS_MAX } from "../../protocol/limits.ts";
 import { Scanner } from "../../protocol/scanner.ts";
 import { buffers } from "../buffer_pool.ts";
 import type { PeerCredentials } from "../identity.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
-
-/** How long a peer may take to read why it was closed. */
-const LINGER_MS = 10_000;
 
 /** What is needed of `Deno.Conn`. */
 export interface Stream {
@@ -160,7 +157,7 @@ export class Connection implements OutboxOwner {
     this.#ending = true;
     this.outbox.seal();
     this.scanner.close();
-    this.#linger = setTimeout(() => this.close(), LINGER_MS);
+    this.#linger = setTimeout(() => this.close(), LINGER_MS_MAX);
     this.outbox.drained().then(() => this.close());
   }
 

@@ -8,10 +8,8 @@
  *
  * @module
  */
-import { KEEPALIVE_MS } from "../../protocol/limits.ts";
+import { KEEPALIVE_MS, KEEPALIVE_UNANSWERED_MAX } from "../../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
-
-const UNANSWERED_MAX = 2;
 
 interface Seen {
   reads: number;
@@ -54,7 +52,7 @@ export class Keepalive {
         seen.unanswered = 0;
       } else if (now_ms - seen.since_ms >= KEEPALIVE_MS) {
         seen.since_ms = now_ms;
-        if (seen.unanswered++ === UNANSWERED_MAX) dead(connection);
+        if (seen.unanswered++ === KEEPALIVE_UNANSWERED_MAX) dead(connection);
         else ping(connection);
       }
     }

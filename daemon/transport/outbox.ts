@@ -21,6 +21,7 @@
  *
  * @module
  */
+import { QUEUE_RESERVE_BYTES } from "../../protocol/limits.ts";
 import { encodeGap } from "../../protocol/bodies.ts";
 import { encodeFrame, ENCODINGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
 import { buffers } from "../buffer_pool.ts";
@@ -31,8 +32,6 @@ const SMALL_BYTES = 8 * 1024;
 const GATHER_BYTES = 64 * 1024;
 /** A tail of the least size is kept while nothing waits, as a client that asks and answers needs one for every frame. */
 const TAIL_BYTES_MIN = 512, TAIL_BYTES_MAX = 64 * 1024;
-/** How far frames that nobody can refuse may go over the limit. */
-const RESERVE_BYTES = 1024 * 1024;
 /** What is dropped beyond what must be, so that a receiver that stays full does not cost a new GAP with every event. */
 const SPARE_BYTES_MAX = 64 * 1024, SPARE_SHARE = 64;
 
@@ -185,7 +184,7 @@ export class Outbox {
     }
     if (!fits) {
       this.#over_bytes += Math.min(length, this.queued_bytes - this.limit_bytes);
-      if (this.#over_bytes > RESERVE_BYTES) this.#owner.lost(new Error("queue is full"));
+      if (this.#over_bytes > QUEUE_RESERVE_BYTES) this.#owner.lost(new Error("queue is full"));
     }
     if (!this.#writing) this.#start();
   }

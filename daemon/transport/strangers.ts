@@ -11,16 +11,13 @@
  * @module
  */
 import { IpcError } from "../../protocol/errors.ts";
-import { HANDSHAKE_MS_MAX, HANDSHAKES_MAX } from "../../protocol/limits.ts";
+import {
+  HANDSHAKE_BEGUN_GRACE_MS,
+  HANDSHAKE_GRACE_MS,
+  HANDSHAKE_MS_MAX,
+  HANDSHAKES_MAX,
+} from "../../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
-
-/**
- * How long a connection may be silent before it can be made to give way. Where silence has a meaning it has been
- * understood by then: nobody is told in one language that it should have spoken another.
- */
-const GRACE_MS = 250;
-/** How long one that has begun to say HELLO may take: it knows what it wants, and everybody says that in one piece. */
-const BEGUN_GRACE_MS = 100;
 
 /** For how long it holds that what came was read. A process that was stopped has to look again. */
 const READ_MS_MAX = 50;
@@ -62,7 +59,7 @@ export class Strangers {
   ready(): Promise<void> | undefined {
     if (this.#since.size < HANDSHAKES_MAX) return undefined;
     const [oldest, since_ms] = this.#since.entries().next().value!, now_ms = this.#now(), late = this.#late;
-    const due_ms = since_ms + (oldest.reads > 0 ? BEGUN_GRACE_MS : GRACE_MS);
+    const due_ms = since_ms + (oldest.reads > 0 ? HANDSHAKE_BEGUN_GRACE_MS : HANDSHAKE_GRACE_MS);
     if (due_ms <= late.due_ms && now_ms - late.at_ms <= READ_MS_MAX) return undefined;
     if (this.#waiting === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();

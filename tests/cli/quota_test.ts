@@ -38,3 +38,20 @@ while d:=s.recv(65536): sys.stdout.buffer.write(d)' ${cli.socket_dir}/.deno.ipcd
   const { stdout, stderr } = await cli.sh(opens);
   assert.match(stdout, /"code":7013,.*has 1 channels open that it has opened, limit is 1/, stderr);
 });
+
+Deno.test("ipc config shows, checks, finds and begins a configuration", async () => {
+  await using cli = new CliSandbox({ IPC_CONFIG: "" });
+  const wrong = await cli.sh("printf 'queue = 1' >wrong.toml; ipc config check wrong.toml");
+  assert.deepEqual([wrong.code, wrong.stdout], [78, ""]);
+  assert.match(wrong.stderr, /queue = 1 cannot be used: allowed is a size/);
+  const begun = await cli.sh("umask 0; ipc config init && ipc config check && ipc config path && stat -c %a ipc.toml");
+  assert.equal(begun.code, 0, begun.stderr);
+  assert.match(begun.stdout, /^OK: .*\/ipc\.toml\n/);
+  assert.match(begun.stdout, /project +read +.*\/ipc\.toml\nuser +missing/);
+  assert.match(begun.stdout, /644\n$/);
+  assert.equal((await cli.sh("ipc config init")).code, 78);
+  const shown = await cli.sh("echo 'queue = \"64KiB\"' >ipc.toml; IPC_HISTORY=0 ipc config show");
+  assert.match(shown.stdout, /\nqueue +"64KiB" +\/.*ipc\.toml +what waits for one client\n/);
+  assert.match(shown.stdout, /\nhistory +"0B" +IPC_HISTORY +/);
+  assert.match(shown.stdout, /\nhandshakes_max +64 /);
+});
