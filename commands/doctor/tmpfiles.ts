@@ -34,9 +34,9 @@ export function* checkTmpfiles(
     finding: "tmpfiles",
     level: "note",
     path: ages.file,
-    what:
-      `${ages.file} has what is older than ${ages.age} removed from ${ages.path}. systemd-tmpfiles itself leaves sockets ` +
-      "alone that somebody listens on; a broker binds again what another cleaner removes",
+    what: `${ages.file} has what is older than ${ages.age} removed from ${ages.path}. systemd-tmpfiles spares ` +
+      "sockets that somebody listens on, but not those of a service with a network of its own; a broker binds again what " +
+      "is removed, and until then it is not found",
     fix: `to be sure, as root: echo 'x ${socket_dir}/.deno.*.socket' >> ${OWN_FILE}`,
   };
 }

@@ -117,7 +117,12 @@ export class PeerFinder {
    */
   of(descriptor: number): PeerCredentials | undefined {
     const listens = !this.#option(descriptor, SO_ACCEPTCONN, this.#flag) || this.#flag[0] !== 0;
-    return listens || !this.#isUnix(descriptor) ? undefined : this.#credentialsOf(descriptor);
+    const credentials = listens || !this.#isUnix(descriptor) ? undefined : this.#credentialsOf(descriptor);
+    if (credentials === undefined) return undefined;
+    this.#reach(descriptor + 1);
+    this.#set(descriptor, CONNECTION);
+    this.#living.set(credentials, descriptor);
+    return credentials;
   }
 
   /** Lets go of the library. */

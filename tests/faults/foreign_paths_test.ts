@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Process } from "../e2e/process.ts";
 import { eventually, pause } from "../e2e/wait.ts";
+import { startCanaries } from "./canaries.ts";
 import { figure } from "./figures.ts";
 import { conclude, ROOT, STRANGER, Users, WITH_USERS } from "./users.ts";
 
@@ -77,9 +78,9 @@ Deno.test(
   async () => {
     await using users = new Users();
     users.installIpc();
-    const broker = users.start(ROOT, "ipc daemon run");
-    await broker.says("broker is ready");
+    const broker = await users.broker();
     for (const kind of KINDS) assert.equal((await users.sh(ROOT, `ipc send ${kind} first`)).code, 0);
+    await using canaries = await startCanaries(users);
     const listener = users.start(ROOT, "ipc listen --ready-fd 2 socket");
     await listener.says("subscribed");
     // A cleaner of /tmp removes them, and somebody else is there first.
@@ -104,14 +105,16 @@ Deno.test(
     // Who was connected has noticed nothing, and everything is as before.
     for (const kind of KINDS) assert.equal((await users.sh(ROOT, `ipc send ${kind} again`)).code, 0);
     await listener.line((line) => line === "again" || undefined, "hear what is sent again");
+    const report = await canaries.stop();
+    report.assertFaultless();
     broker.signal("SIGTERM");
     assert.equal(await broker.exit(), 0);
     assert.deepEqual([...Deno.readDirSync(users.socket_dir)], []);
     figure(
       9,
       "planted while running: socket, symlink, file, FIFO",
-      "4 of 4 untouched, 0 bytes sent",
-      "untouched, 0 bytes",
+      `4 of 4 untouched, 0 bytes sent; canaries: ${report}`,
+      "untouched, 0 bytes; faultless",
     );
   },
 );

@@ -5,6 +5,7 @@
  * @module
  */
 import { launcher } from "../../scripts/install.ts";
+import { Sandbox } from "../e2e/harness.ts";
 import { Process } from "../e2e/process.ts";
 import { within } from "../e2e/wait.ts";
 
@@ -33,16 +34,13 @@ export interface Outcome {
 }
 
 /** See the module's head. */
-export class Users implements AsyncDisposable {
-  readonly directory = Deno.makeTempDirSync({ prefix: "ipc-users-" });
-  readonly socket_dir = `${this.directory}/sockets`;
-  /** The configuration of all, empty at first. */
-  readonly config_file = `${this.directory}/ipc.toml`;
+export class Users extends Sandbox {
   readonly #processes: Process[] = [];
 
   constructor() {
+    super();
     Deno.chmodSync(this.directory, 0o755);
-    this.#mkdir(this.socket_dir, 0o1777);
+    Deno.chmodSync(this.socket_dir, 0o1777);
     this.configure("");
     this.#mkdir(`${this.directory}/bin`, 0o755);
     Deno.copyFileSync(`${PROJECT}tests/faults/programs/stranger.py`, `${this.directory}/stranger.py`);
@@ -66,11 +64,6 @@ export class Users implements AsyncDisposable {
     const script = `${this.directory}/bin/ipc`;
     Deno.writeTextFileSync(script, launcher(deno, `${library}/cli.js`));
     Deno.chmodSync(script, 0o755);
-  }
-
-  /** The path of a channel's socket. */
-  socket(channel: string): string {
-    return `${this.socket_dir}/.deno.${channel}.socket`;
   }
 
   /** Writes the configuration. */
@@ -119,9 +112,9 @@ export class Users implements AsyncDisposable {
     return paths.map((path) => results.get(path)!);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#processes.map((process) => process.kill()));
-    Deno.removeSync(this.directory, { recursive: true });
+    await super[Symbol.asyncDispose]();
   }
 
   #command({ uid, gid, groups = [] }: User, command: readonly string[]): string[] {
