@@ -103,12 +103,6 @@ export class Policy {
     return permissions(false, listen, true, false, may("see"), may("admin"));
   }
 
-  /** Whether somebody may do anything on a channel for which it would have to be open. */
-  mayOpen(identity: Identity, channel: string): boolean {
-    const { send, listen, request, handle } = this.permissions(identity, channel);
-    return send || listen || request || handle;
-  }
-
   #on(channel: string, identity: Identity): (action: AccessAction) => boolean {
     const own = this.#channels.get(channel) ?? NO_TABLE;
     const fitting = this.#globs.filter(({ fits }) => fits(channel)).map(({ table }) => table);
@@ -124,6 +118,20 @@ export class Policy {
 function passes(identity: Identity, lists: readonly Lists[], allow: readonly Test[] | undefined): boolean {
   const fits = (test: Test): boolean => test(identity);
   return !lists.some(({ deny }) => deny.some(fits)) && (allow?.some(fits) ?? true);
+}
+
+/** What all of several policies allow. */
+export function permissionsOf(policies: readonly Policy[], identity: Identity, channel: string): Permissions {
+  return policies.map((policy) => policy.permissions(identity, channel)).reduce((one, other) =>
+    permissions(
+      one.send && other.send,
+      one.listen && other.listen,
+      one.request && other.request,
+      one.handle && other.handle,
+      one.see && other.see,
+      one.admin && other.admin,
+    )
+  );
 }
 
 function permissions(

@@ -345,3 +345,14 @@ Deno.test("reload: of several at once the one that was asked for last holds, how
   await Promise.all([1, 2, 3].map(() => test.broker.reload()));
   using _listener = await RawClient.join(test.socket_dir, "c", { listen: true });
 });
+
+Deno.test("reload: one that fails half way leaves the old rules", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using ruled = await Ruled.start(rules('listen = { deny = ["name:a"] }'));
+  const { port } = taken.addr as Deno.NetAddr, others = rules('listen = { deny = ["name:b"] }');
+  ruled.write(`${others}[[listen]]\ntcp = "127.0.0.1:${port}"\n`);
+  await assert.rejects(ruled.test.broker.reload(), { reason: "CHANNEL_RECV" });
+  assert.deepEqual([await ruled.listens({ name: "a" }), await ruled.listens({ name: "b" })], ["FORBIDDEN", undefined]);
+  await ruled.rule(others);
+  assert.deepEqual([await ruled.listens({ name: "a" }), await ruled.listens({ name: "b" })], [undefined, "FORBIDDEN"]);
+});

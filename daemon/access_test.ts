@@ -7,6 +7,7 @@ import {
   type AccessTable,
   forbidden,
   NO_RULES,
+  permissionsOf,
   Policy,
 } from "./access.ts";
 import { ANONYMOUS, type Identity } from "./identity.ts";
@@ -125,14 +126,18 @@ Deno.test("Policy.permissions() on the broker's own channel: sight of all channe
   }
 });
 
-Deno.test("Policy.mayOpen() wants anything that a channel is for", () => {
-  for (const action of ["send", "listen", "request", "handle"] as const) {
-    const all: Partial<Record<AccessAction, { allow: string[] }>> = {};
-    for (const other of CHANNEL_ACTIONS) all[other] = { allow: other === action ? ["*"] : [] };
-    assert.equal(policy({ all }).mayOpen(ANONYMOUS, "c"), true, action);
-    all[action] = { allow: [] };
-    all.see = { allow: ["*"] };
-    assert.equal(policy({ all }).mayOpen(ANONYMOUS, "c"), false, `all but ${action}`);
+Deno.test("permissionsOf() several policies is what each of them allows", () => {
+  for (const action of CHANNEL_ACTIONS) {
+    const [one, other] = [
+      policy({ all: { [action]: { deny: ["name:a"] } } }),
+      policy({ all: { see: { allow: ["name:a"] } } }),
+    ];
+    for (const policies of [[one, other], [other, one]]) {
+      const may = permissionsOf(policies, who(undefined, "a"), "c");
+      for (const each of CHANNEL_ACTIONS) assert.equal(may[each], each !== action, each);
+      assert.equal(permissionsOf(policies, who(undefined, "b"), "c").see, false);
+    }
+    assert.equal(permissionsOf([one], ANONYMOUS, "c"), one.permissions(ANONYMOUS, "c"));
   }
 });
 

@@ -294,6 +294,7 @@ class RunningBroker implements Broker {
     }
     const before = this.#settings;
     this.#settings = settings;
+    this.#router.expect(policy);
     try {
       this.#channels.permit();
       for (const name of settings.channels.keys()) await this.#channels.open(name);
@@ -302,6 +303,7 @@ class RunningBroker implements Broker {
       // What was opened until here counts as opened on demand from now on, and closes when nobody uses it.
       this.#apply(before);
       this.#channels.permit();
+      this.#enforce(this.#policy);
       throw error;
     }
     this.#apply(settings);

@@ -7,7 +7,7 @@
 import type { Hello, Roles } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
 import { OFFSET } from "../../protocol/frame.ts";
-import { type AccessAction, forbidden, NO_RULES, type Permissions, type Policy } from "../access.ts";
+import { type AccessAction, forbidden, NO_RULES, type Permissions, permissionsOf, type Policy } from "../access.ts";
 import { Counters, countUnder, type Overload } from "../counters.ts";
 import type { Identity } from "../identity.ts";
 import { type Account, Accounts } from "../quota.ts";
@@ -47,7 +47,8 @@ export class Router {
   /** The channel where the broker itself is the handler. */
   control: Channel<Peer> | undefined;
 
-  #policy: Policy = NO_RULES;
+  /** What has to be allowed by each: the rules in force, and those that are about to be. */
+  #policies: readonly Policy[] = [NO_RULES];
   readonly #observer: Observer;
 
   /**
@@ -74,7 +75,7 @@ export class Router {
     if (this.registry.channels.get(channel.name) !== channel) {
       throw new IpcError("CHANNEL_NOT_FOUND", `channel "${channel.name}" was closed`);
     }
-    const may = this.#policy.permissions(identity, channel.name);
+    const may = permissionsOf(this.#policies, identity, channel.name);
     this.#checkRoles(channel.name, identity, may, hello);
     if (!may.see) this.checkOpening(identity, channel.name);
     const id = this.registry.nextId(), account = this.accounts.of(identity, id), refusal = account.take("connections");
@@ -173,12 +174,21 @@ export class Router {
 
   /** @throws {IpcError} FORBIDDEN if somebody may do nothing on a channel for which it would have to be open. */
   checkOpening(identity: Identity, channel: string): void {
-    if (!this.#policy.mayOpen(identity, channel)) throw this.#refusal("open", channel, identity);
+    const { send, listen, request, handle } = permissionsOf(this.#policies, identity, channel);
+    if (!(send || listen || request || handle)) throw this.#refusal("open", channel, identity);
   }
 
   /** Whether somebody may know who is on a channel. */
   maySee(identity: Identity, channel: string): boolean {
-    return this.#policy.permissions(identity, channel).see;
+    return permissionsOf(this.#policies, identity, channel).see;
+  }
+
+  /**
+   * While other rules are prepared, whoever comes is let in only where those in force and the coming ones allow it: their
+   * channels may be open already. Ends with {@linkcode enforce}.
+   */
+  expect(policy: Policy): void {
+    this.#policies = [this.#policies[0]!, policy];
   }
 
   /**
@@ -187,7 +197,7 @@ export class Router {
    * @returns How many were closed.
    */
   enforce(policy: Policy): number {
-    this.#policy = policy;
+    this.#policies = [policy];
     const leaving: [Client<Peer>, IpcError][] = [];
     for (const client of this.registry.clients.values()) {
       const { identity, channel: { name } } = client, may = policy.permissions(identity, name);

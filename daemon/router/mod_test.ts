@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { IpcError } from "../../protocol/errors.ts";
+import { Policy } from "../access.ts";
 import { TestClient, TestRouter } from "./testing.ts";
 
 const refused = (reason: string) => (error: IpcError) => error instanceof IpcError && error.reason === reason;
@@ -66,4 +67,24 @@ Deno.test("Router.roles() changes what is said and leaves the rest", () => {
   test.router.roles(client, { listen: true, handle: true }, false);
   test.router.roles(client, { listen: true, handle: true }, false);
   assert.deepEqual([test.channel.listeners.size, test.channel.handlers.length], [1, 1]);
+});
+
+Deno.test("Router.expect() lets in only whom the rules in force and the coming ones allow, until enforce()", () => {
+  const test = new TestRouter(),
+    denying = (name: string) =>
+      new Policy({ all: { listen: { deny: [`name:${name}`] } }, globs: [], channels: new Map() });
+  const listens = (name: string): boolean => {
+    try {
+      test.router.leave(test.join({ name, listen: true }).client);
+      return true;
+    } catch (error) {
+      assert(refused("FORBIDDEN")(error as IpcError));
+      return false;
+    }
+  };
+  test.router.enforce(denying("a"));
+  test.router.expect(denying("b"));
+  assert.deepEqual(["a", "b", "c"].map(listens), [false, false, true]);
+  test.router.enforce(denying("b"));
+  assert.deepEqual(["a", "b", "c"].map(listens), [true, false, true]);
 });
