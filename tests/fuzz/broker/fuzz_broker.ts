@@ -5,7 +5,7 @@
  * @module
  */
 import { controlRequest } from "../../../daemon/testing.ts";
-import { Sandbox, type Worker } from "../../e2e/harness.ts";
+import { type BrokerProcess, Sandbox } from "../../e2e/harness.ts";
 import { eventually, pause } from "../../e2e/wait.ts";
 import { startCanaries } from "../../faults/canaries.ts";
 import { noTally, type Tally } from "../engine.ts";
@@ -39,6 +39,7 @@ const WARM_SHARE = 0.3;
 /** How much it may still grow. */
 const GROWTH_BYTES_MAX = 32 * 1024 * 1024;
 const MIB = 1024 * 1024;
+const POISON = new URL("poison.ts", import.meta.url).pathname;
 
 /** Options of {@linkcode fuzzBroker}. */
 export interface BrokerOptions {
@@ -127,7 +128,7 @@ class House implements AsyncDisposable {
 
   private constructor(
     readonly sandbox: Sandbox,
-    readonly broker: Worker,
+    readonly broker: BrokerProcess,
     readonly witness: Witness,
     readonly quiet: Witness,
     readonly port: number,
@@ -139,8 +140,7 @@ class House implements AsyncDisposable {
     const sandbox = new Sandbox();
     try {
       Deno.writeTextFileSync(sandbox.config_file, CONFIG);
-      const broker = sandbox.program("tests/fuzz/broker/poisoned_broker.ts");
-      await broker.says("broker is ready");
+      const broker = await sandbox.broker({}, [], [`--preload=${POISON}`]);
       const witness = await Witness.on("jobs", sandbox.socket_dir),
         quiet = await Witness.on("quiet", sandbox.socket_dir);
       const { listen: [listener] } = await controlRequest(sandbox.socket_dir, "stats") as {
