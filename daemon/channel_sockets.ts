@@ -47,6 +47,8 @@ export class ChannelSockets {
   readonly #owner: ChannelSocketsOwner;
   readonly #listeners = new Map<string, Listener | InheritedListener>();
   readonly #opening = new Map<string, Promise<Channel<Peer>>>();
+  /** Whether rules are about to change. */
+  #restricted = false;
   /** Channels in whose socket's place something else stands. */
   readonly #replaced = new Set<string>();
   /** Channels whose socket is about to be removed. */
@@ -138,8 +140,18 @@ export class ChannelSockets {
     }
   }
 
+  /**
+   * Before new rules are in force: leaves only those in who may connect before and after, and what is opened from now on
+   * is for the broker's user alone.
+   */
+  restrict(): void {
+    this.#restricted = true;
+    for (const [name, listener] of this.#listeners) listener.restrict(accessOf(this.rules(name)));
+  }
+
   /** Gives the sockets the modes and groups that the settings say. */
   permit(): void {
+    this.#restricted = false;
     for (const [name, listener] of this.#listeners) listener.permit(accessOf(this.rules(name)));
   }
 
@@ -197,7 +209,7 @@ export class ChannelSockets {
     let listener: Listener | InheritedListener;
     try {
       listener = fd === undefined
-        ? await Listener.bind(path, accessOf(this.rules(name)), owner)
+        ? await Listener.bind(path, this.#restricted ? OWNER_ALONE : accessOf(this.rules(name)), owner)
         : await InheritedListener.adopt(fd, path, owner);
     } catch (error) {
       router.close(channel, GOING_AWAY);
@@ -209,6 +221,9 @@ export class ChannelSockets {
     return channel;
   }
 }
+
+/** For a socket that is opened to others later. */
+const OWNER_ALONE: SocketAccess = { mode: 0o600, gid: undefined };
 
 function accessOf({ socket_mode, socket_gid }: ChannelSettings): SocketAccess {
   return { mode: socket_mode, gid: socket_gid };

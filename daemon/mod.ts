@@ -296,7 +296,7 @@ class RunningBroker implements Broker {
     this.#settings = settings;
     this.#router.expect(policy);
     try {
-      this.#channels.permit();
+      this.#channels.restrict();
       for (const name of settings.channels.keys()) await this.#channels.open(name);
       await this.#shared.replace(settings.listen);
     } catch (error) {
@@ -309,6 +309,7 @@ class RunningBroker implements Broker {
     this.#apply(settings);
     this.#gate.change(tokens);
     this.#enforce(policy);
+    this.#channels.permit();
     this.#options.reloaded?.(settings);
     this.#log.info("configuration was read again");
     this.#announce({ event: "reloaded" });

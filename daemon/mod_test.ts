@@ -400,3 +400,30 @@ Deno.test("Broker binds ipcd again within half a second, without being asked", a
   await until("ipcd is there again", () => reachable(test, "ipcd"));
   assert(performance.now() - removed_ms < 1_000);
 });
+
+Deno.test("Broker.reload() opens sockets to others only when the new rules are in force", async () => {
+  let settings: Settings | undefined, change = (): Promise<Settings> => Promise.resolve(settings!);
+  await using test = await startTestBroker({}, (first) => settings = first, () => change());
+  const modeOf = (channel: string) => (Deno.lstatSync(socketPath(test.socket_dir, channel)).mode! & 0o777).toString(8);
+  const defaults = { ...settings!.defaults, socket_mode: 0o666 };
+  // The last channel cannot be opened, so that the reload fails when others have been.
+  const channels = new Map(["first", "second", "blocked"].map((name) => [name, defaults]));
+  Deno.writeTextFileSync(socketPath(test.socket_dir, "blocked"), "precious");
+  const wide = { ...settings!, defaults, channels };
+  change = () => Promise.resolve(wide);
+  const reloading = test.broker.reload().catch((error: Error) => error.message);
+  const seen = new Set<string>();
+  for (let over = false; !over;) {
+    seen.add(modeOf("ipcd"));
+    over = await Promise.race([
+      reloading.then(() => true),
+      new Promise<false>((next) => setTimeout(() => next(false))),
+    ]);
+  }
+  assert.match(String(await reloading), /stands there/);
+  assert.deepEqual([...seen], ["600"]);
+  assert.deepEqual(["ipcd", "first", "second"].map(modeOf), ["600", "600", "600"]);
+  Deno.removeSync(socketPath(test.socket_dir, "blocked"));
+  await test.broker.reload();
+  assert.deepEqual(["ipcd", "first", "second", "blocked"].map(modeOf), ["666", "666", "666", "666"]);
+});

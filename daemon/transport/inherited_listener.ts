@@ -91,6 +91,9 @@ export class InheritedListener {
   /** Who may connect is for whoever bound it to say. */
   permit(): void {}
 
+  /** As above. */
+  restrict(): void {}
+
   /** Stops accepting. The socket stays. */
   async close(): Promise<void> {
     clearTimeout(this.#trial);

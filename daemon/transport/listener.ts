@@ -98,6 +98,18 @@ export class Listener {
     if (before.mode !== access.mode || before.gid !== access.gid) grant(this.path, access, before.mode);
   }
 
+  /**
+   * Leaves only those in who may connect now and will be allowed to, until {@linkcode permit} says so: what else decides
+   * on them may not be in force yet.
+   *
+   * @throws {IpcError} FORBIDDEN if the socket cannot be opened to others at all.
+   */
+  restrict({ mode, gid }: SocketAccess): void {
+    if (mode !== OWNER_ALONE) checkDirectory(this.path);
+    const now = this.#access, group = now.gid === gid ? 0o060 : 0;
+    this.permit({ mode: now.mode & mode & (0o606 | group), gid: now.gid });
+  }
+
   async #bindAgain(): Promise<void> {
     if (inode(this.path) !== undefined) await clearStale(this.path);
     if (this.#closed) return;

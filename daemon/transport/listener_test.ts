@@ -305,6 +305,26 @@ Deno.test("Listener.bind() and permit() give a socket its group and mode, rebind
   await listener.close();
 });
 
+Deno.test("Listener.restrict() lets in who may before and after, and nobody else", as_root, async () => {
+  using test = setup();
+  const listener = await test.bind({ mode: 0o660, gid: NOBODY });
+  const restricted = (access: SocketAccess) => {
+    listener.permit({ mode: 0o660, gid: NOBODY });
+    listener.restrict(access);
+    return accessAt(test.path);
+  };
+  assert.deepEqual(restricted({ mode: 0o666, gid: NOBODY }), ["660", NOBODY]);
+  assert.deepEqual(restricted({ mode: 0o600, gid: NOBODY }), ["600", NOBODY]);
+  assert.deepEqual(restricted({ mode: 0o660, gid: 1 }), ["600", NOBODY]);
+  listener.permit({ mode: 0o660, gid: 1 });
+  assert.deepEqual(accessAt(test.path), ["660", 1]);
+  listener.permit(OWNER_ALONE);
+  Deno.chmodSync(test.directory, 0o777);
+  assert.throws(() => listener.restrict({ mode: 0o666, gid: undefined }), refusal(test.path, "not sticky"));
+  assert.equal(accessAt(test.path)[0], "600");
+  await listener.close();
+});
+
 Deno.test("Listener.bind() opens no socket to others where they could exchange it, and leaves none", async () => {
   using test = setup();
   Deno.chmodSync(test.directory, 0o777);
