@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { controlRequest, RawClient } from "../../daemon/testing.ts";
+import { connect, control } from "../../client/mod.ts";
 import { encodeFrame, FRAME_TYPES } from "../../protocol/mod.ts";
 import { Sandbox } from "../e2e/harness.ts";
 import type { Process } from "../e2e/process.ts";
-import { pause } from "../e2e/wait.ts";
 import { startCanaries } from "./canaries.ts";
 import { ROOT, STRANGER, type User, Users, WITH_USERS } from "./users.ts";
 
@@ -77,48 +76,36 @@ Deno.test(
 
 Deno.test("canaries notice nothing of floods that are forbidden, nor of rules that change meanwhile", async () => {
   await using sandbox = new Sandbox();
+  const { socket_dir } = sandbox, channels = Array.from({ length: 10 }, (_, index) => `canary-${index}`);
   const rule = (listen: string) =>
     Deno.writeTextFileSync(
       sandbox.config_file,
       `[access]\nsend = { deny = ["name:bad"] }\nlisten = { deny = ["name:${listen}"] }\n`,
     );
   rule("nobody");
-  const broker = await sandbox.broker();
+  await sandbox.broker();
   await using canaries = await startCanaries(sandbox);
-  let ended = false;
-  const channel = "canary-0", flood = frames(10_000);
-  const flooding = (async () => {
-    using bad = await RawClient.join(sandbox.socket_dir, channel, { name: "bad", listen: true });
-    const answers = bad.until(FRAME_TYPES.PONG);
-    let events = 0;
-    for (; !ended; events += 10_000) await bad.send(flood);
-    await bad.send(encodeFrame({ type: FRAME_TYPES.PING }));
-    await answers;
-    return events;
-  })();
-  let closed = 0;
-  for (let round = 0; round < 20; round++) {
-    const victims = await Promise.all(
-      Array.from(
-        { length: 10 },
-        (_, index) => RawClient.join(sandbox.socket_dir, `canary-${index}`, { name: "victim", listen: true }),
-      ),
-    );
-    rule("victim");
-    broker.signal("SIGHUP");
-    for (const victim of victims) {
-      await victim.reasonOfEnd();
-      closed++;
+  await using bad = await connect(channels[0]!, { socket_dir, name: "bad", onnotice: () => {} });
+  let rounds = 0, events = 0;
+  const flood = async () => {
+    for (; rounds < 20; events += 10_000) await bad.broadcastFrames(frames(10_000), 10_000);
+    await bad.flush();
+  };
+  const change = async () => {
+    for (; rounds < 20; rounds++) {
+      const victims = await Promise.all(
+        channels.map((channel) => connect(channel, { socket_dir, name: "victim", listen: true, onnotice: () => {} })),
+      );
+      rule("victim");
+      await control("reload", {}, { socket_dir });
+      for (const { closed } of victims) assert.equal((await closed)?.reason, "FORBIDDEN");
+      rule("nobody");
+      await control("reload", {}, { socket_dir });
     }
-    rule("nobody");
-    broker.signal("SIGHUP");
-    await pause(50);
-  }
-  ended = true;
-  const events = await flooding, report = await canaries.stop();
-  report.assertFaultless();
-  assert.equal(closed, 200);
-  const { refused } = await controlRequest(sandbox.socket_dir, "stats") as { refused: number };
+  };
+  await Promise.all([flood(), change().finally(() => rounds = 20)]);
+  (await canaries.stop()).assertFaultless();
+  const { refused } = await control("stats", {}, { socket_dir }) as { refused: number };
   assert(events > 100_000 && refused >= events, `${refused} of ${events}`);
 });
 
