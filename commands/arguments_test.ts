@@ -9,6 +9,7 @@ import { parsePing } from "./ping.ts";
 import { parseRequest } from "./request.ts";
 import { parseSend } from "./send.ts";
 import { parseDoctor } from "./doctor.ts";
+import { parseService } from "./service.ts";
 import { parseSockname } from "./sockname.ts";
 import { HelpRequested, UsageError } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
@@ -143,6 +144,14 @@ Deno.test("the other verbs' parsers take what they need", () => {
   table(parsePing, [
     [[], { channel: "ipcd", count: 4, interval_ms: 200, timeout_ms: 5000 }],
     [["-n", "1", "-i", "0", "x"], { count: 1, interval_ms: 0, channel: "x" }],
+  ]);
+  table(parseService, [
+    [["install"], { action: "install", scope: undefined, json: false }],
+    [["status", "--user", "--json"], { action: "status", scope: "user", json: true }],
+    [["print", "--system"], { scope: "system" }],
+    [["print", "--system", "--user"], "exclude each other"],
+    [["remove"], "Allowed choices are install, uninstall, status, print"],
+    [[], "missing required argument"],
   ]);
   table(parseDaemon, [
     [["run"], { action: "run", config: undefined, idle_exit_default: undefined }],

@@ -82,6 +82,8 @@ async function install(_options: ServiceOptions, service: Service): Promise<numb
   if (scope === "system") await makeAccount(service);
   await systemctl.order("daemon-reload");
   await systemctl.order("enable", "--quiet", SOCKET, SERVICE);
+  // One that could not start is given another chance: what was wrong may be right now.
+  await systemctl.ask("reset-failed", SERVICE, SOCKET);
   // A broker that runs as it should is not disturbed.
   await systemctl.order(running && written.length > 0 ? "restart" : "start", SOCKET, SERVICE);
   notice(io.stderr, `${SERVICE} runs; its log: journalctl ${scope === "user" ? "--user " : ""}-u ${SERVICE}`);

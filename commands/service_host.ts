@@ -70,7 +70,7 @@ export class Systemctl {
   /** Whatever comes of it. */
   async ask(...args: string[]): Promise<Ran> {
     const ran = await runProgram("systemctl", [...(this.#scope === "user" ? ["--user"] : []), ...args]);
-    if (ran === undefined) throw withoutSystemd("there is no systemctl on the PATH");
+    if (ran === undefined) throw withoutSystemd("systemctl is not on the PATH");
     return ran;
   }
 
@@ -91,7 +91,7 @@ export class Systemctl {
 function withoutSystemd(why: string): Failure {
   return new Failure(
     EXIT.UNAVAILABLE,
-    `cannot install a service: ${why}. "ipc daemon start" starts a broker by hand; other service managers can run ` +
+    `there is no systemd to talk to: ${why}. "ipc daemon start" starts a broker by hand; other service managers can run ` +
       '"ipc daemon run"',
   );
 }

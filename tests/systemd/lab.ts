@@ -59,29 +59,41 @@ function obstacle(): string | undefined {
   return success ? undefined : `namespaces are not allowed here: ${new TextDecoder().decode(stderr).trim()}`;
 }
 
+/** Where ipc is installed, for all labs of this process. */
+let program: Promise<string> | undefined;
+
+async function install(): Promise<string> {
+  // Not in /tmp nor below a home directory: what stands there the service may not see.
+  const prefix = await Deno.makeTempDir({ dir: "/var/lib", prefix: "ipc-lab-" });
+  addEventListener("unload", () => Deno.removeSync(prefix, { recursive: true }));
+  await Deno.chmod(prefix, 0o755);
+  await Deno.mkdir(`${prefix}/bin`);
+  await Deno.copyFile(Deno.execPath(), `${prefix}/bin/deno`);
+  await run([`${prefix}/bin/deno`, "run", "-A", besides("install_program.ts"), prefix]);
+  return prefix;
+}
+
 /** See the module's head. */
 export class Lab implements AsyncDisposable {
   /** Where ipc is installed. */
   readonly prefix: string;
+  /** For what is this lab's own. */
+  readonly #work: string;
   readonly #holder: Deno.ChildProcess;
   readonly #cgroup: string;
   #pid = 0;
 
-  private constructor(prefix: string, holder: Deno.ChildProcess, cgroup: string) {
+  private constructor(prefix: string, work: string, holder: Deno.ChildProcess, cgroup: string) {
     this.prefix = prefix;
+    this.#work = work;
     this.#holder = holder;
     this.#cgroup = cgroup;
   }
 
   /** Starts one, and waits until it is up. */
   static async boot(): Promise<Lab> {
-    // Not in /tmp nor below a home directory: what stands there the service may not see.
-    const prefix = await Deno.makeTempDir({ dir: "/var/lib", prefix: "ipc-lab-" });
-    await Deno.chmod(prefix, 0o755);
-    await Deno.mkdir(`${prefix}/bin`);
-    await Deno.copyFile(Deno.execPath(), `${prefix}/bin/deno`);
-    await run([`${prefix}/bin/deno`, "run", "-A", besides("install_program.ts"), prefix]);
-    await run(["cp", "-a", "/etc", `${prefix}/etc`]);
+    const prefix = await (program ??= install()), work = await Deno.makeTempDir({ dir: prefix, prefix: "lab-" });
+    await run(["cp", "-a", "/etc", `${work}/etc`]);
     const cgroup = makeCgroup();
     const holder = new Deno.Command("sh", {
       args: [
@@ -91,13 +103,13 @@ export class Lab implements AsyncDisposable {
         "sh",
         cgroup,
         besides("boot.sh"),
-        `${prefix}/etc`,
+        `${work}/etc`,
       ],
       stdin: "null",
       stdout: "null",
       stderr: "inherit",
     }).spawn();
-    const lab = new Lab(prefix, holder, cgroup);
+    const lab = new Lab(prefix, work, holder, cgroup);
     try {
       lab.#pid = await eventually(() => childOf(holder.pid), "systemd was not started");
       await eventually(async () => {
@@ -153,8 +165,8 @@ export class Lab implements AsyncDisposable {
   /** Makes a user, with a group and a home directory of the same name. */
   async addUser(name: string, ...groups: string[]): Promise<void> {
     const members = groups.map((group) => `m ${name} ${group}\n`).join("");
-    await Deno.writeTextFile(`${this.prefix}/user`, `u ${name} - "" /home/${name}\n${members}`);
-    await this.must(`systemd-sysusers ${this.prefix}/user`);
+    await Deno.writeTextFile(`${this.#work}/user`, `u ${name} - "" /home/${name}\n${members}`);
+    await this.must(`systemd-sysusers ${this.#work}/user`);
     for (const directory of [`/home/${name}`, `/run/user/${name}`]) {
       await this.must(`install -d -m 700 -o ${name} -g ${name} ${directory}`);
     }
@@ -175,7 +187,7 @@ export class Lab implements AsyncDisposable {
     if (this.#pid > 0) Deno.kill(this.#pid, "SIGKILL");
     this.#holder.kill("SIGKILL");
     await this.#holder.status;
-    await Deno.remove(this.prefix, { recursive: true });
+    await Deno.remove(this.#work, { recursive: true });
     await removeCgroup(this.#cgroup);
   }
 }

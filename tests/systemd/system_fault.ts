@@ -96,6 +96,20 @@ Deno.test("systemctl reload reads the configuration again, or keeps the old one 
   assert.equal(await lab.property("ipcd.service", "MainPID"), pid);
 });
 
+Deno.test("a service that a wrong configuration keeps from starting is brought back by install", lab, async () => {
+  await using lab = await installed();
+  await lab.append("/etc/ipc/config.toml", "nonsense = 1\n");
+  await lab.must("systemctl stop ipcd.service");
+  // Each connect starts it, until systemd has seen enough.
+  await eventually(async () => {
+    await lab.sh("ipc --config /dev/null ping -n 1");
+    return await lab.property("ipcd.socket", "ActiveState") === "failed";
+  }, "it goes on starting it");
+  assert.match(await lab.must("journalctl -o cat -u ipcd.service"), /unknown key nonsense/);
+  assert.equal((await lab.sh("ipc service install")).code, 78);
+  await lab.must("sed -i /nonsense/d /etc/ipc/config.toml; ipc service install; ipc ping -n 1");
+});
+
 Deno.test("the watchdog ends a broker that is stopped, and systemd starts another", lab, async () => {
   await using lab = await installed();
   const pid = await lab.property("ipcd.service", "MainPID");
@@ -210,6 +224,7 @@ Deno.test("ipc service install says what the service's user cannot reach", lab, 
   await using lab = await Lab.boot();
   await lab.must(`chmod 700 ${lab.prefix}`);
   const { code, stderr } = await lab.sh("ipc service install");
+  await lab.must(`chmod 755 ${lab.prefix}`);
   assert.equal(code, 69);
   assert.match(
     stderr,
