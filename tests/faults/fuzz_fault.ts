@@ -16,7 +16,7 @@ const seed = crypto.getRandomValues(new Uint8Array(6)).toHex();
 
 Deno.test(`decoders take whatever comes as documented, seed ${seed}`, async () => {
   const targets = DECODERS.map(({ name }) => name);
-  const { tallies, finding } = await fuzzDecoders({ targets, seed, ms: MS, cases_max: Infinity }, () => {});
+  const { tallies, finding } = await fuzzDecoders({ targets, seed, ms: MS, cases_max: Infinity });
   const again = finding && `deno task fuzz --replay ${writeFailure(finding, seed)}`;
   assert.equal(finding?.error, undefined, `${finding?.error}\n${again}`);
   const cases = tallies.reduce((sum, tally) => sum + tally.cases, 0);

@@ -16,7 +16,7 @@ export interface Order {
   /** How long in all, and how many cases of each target at most. */
   ms: number;
   cases_max: number;
-  /** Where the case at hand is written: which target of the order, which number. */
+  /** Where the case at hand is written: which target of the order, which number; and, third, whether to stop. */
   at: Int32Array;
 }
 
@@ -42,13 +42,13 @@ scope.onmessage = ({ data }) => {
 async function obey({ targets, seed, ms, cases_max, at }: Order): Promise<Result> {
   const chosen = targets.map((name) => DECODERS.find((target) => target.name === name)!);
   const tallies = chosen.map(({ name }) => noTally(name)), until_ms = performance.now() + ms;
-  while (performance.now() < until_ms && tallies.some(({ cases }) => cases < cases_max)) {
+  while (performance.now() < until_ms && Atomics.load(at, 2) === 0 && tallies.some(({ cases }) => cases < cases_max)) {
     for (const [which, target] of chosen.entries()) {
       const tally = tallies[which]!, turn_ends_ms = Math.min(until_ms, performance.now() + TURN_MS);
       const over = (number: number): boolean => {
         Atomics.store(at, 0, which);
         Atomics.store(at, 1, number);
-        return number >= cases_max || performance.now() > turn_ends_ms;
+        return number >= cases_max || performance.now() > turn_ends_ms || Atomics.load(at, 2) !== 0;
       };
       const finding = await runCases(target, seed, tally.cases, over, tally);
       if (finding !== undefined) return { tallies, finding };

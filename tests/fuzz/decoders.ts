@@ -17,9 +17,14 @@ const HANG_MS = 30_000, LOOK_MS = 200;
  * Runs until the time is over, or something fails.
  *
  * @param saying Told now and then which target it is at.
+ * @param signal Ends it early.
  */
-export async function fuzzDecoders(options: DecoderOptions, saying: (target: string) => void): Promise<Result> {
-  const at = new Int32Array(new SharedArrayBuffer(8));
+export async function fuzzDecoders(
+  options: DecoderOptions,
+  saying: (target: string) => void = () => {},
+  signal?: AbortSignal,
+): Promise<Result> {
+  const at = new Int32Array(new SharedArrayBuffer(12));
   const worker = new Worker(new URL("decoder_worker.ts", import.meta.url).href, { type: "module" });
   const { promise, resolve, reject } = Promise.withResolvers<Result>();
   worker.onmessage = ({ data }: MessageEvent<Result>) => resolve(data);
@@ -31,6 +36,7 @@ export async function fuzzDecoders(options: DecoderOptions, saying: (target: str
   const watch = setInterval(() => {
     const [which, number] = [Atomics.load(at, 0), Atomics.load(at, 1)], now_ms = performance.now();
     saying(options.targets[which]!);
+    if (signal?.aborted) Atomics.store(at, 2, 1);
     if (`${which} ${number}` !== last) [last, since_ms] = [`${which} ${number}`, now_ms];
     else if (now_ms - since_ms > HANG_MS) resolve(hung(options, which, number));
   }, LOOK_MS);

@@ -71,7 +71,6 @@ Deno.test("Tape gives the choices that stand in it, and 0 behind its end", () =>
 Deno.test("fuzzDecoders() runs each target it is told to", async () => {
   const { tallies, finding } = await fuzzDecoders(
     { targets: ["units", "names"], seed: "s", ms: 60_000, cases_max: 50 },
-    () => {},
   );
   assert.equal(finding, undefined);
   assert.deepEqual(tallies.map(({ target, cases }) => [target, cases]), [["units", 50], ["names", 50]]);

@@ -9,6 +9,7 @@
  */
 import { CommanderError } from "@commander-js/extra-typings";
 import { Progress } from "../../scripts/bench/progress.ts";
+import { onSignals } from "../../scripts/bench/signals.ts";
 import { episodeOf } from "./broker/episode.ts";
 import { type BrokerFinding, fuzzBroker, replayEpisodes } from "./broker/fuzz_broker.ts";
 import { fuzzDecoders } from "./decoders.ts";
@@ -42,6 +43,8 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function fuzz({ seed, decoders, broker, ms }: Options): Promise<number> {
   console.error(`seed ${seed}`);
+  const interrupted = new AbortController();
+  using _signals = onSignals(() => interrupted.abort());
   using progress = new Progress(Number(decoders.length > 0) + Number(broker));
   const share_ms = decoders.length > 0 && broker ? ms / 2 : ms, tallies: Tally[] = [], figures: string[] = [];
   const findings: (Finding | BrokerFinding)[] = [], began_ms = performance.now();
@@ -49,14 +52,14 @@ async function fuzz({ seed, decoders, broker, ms }: Options): Promise<number> {
   if (decoders.length > 0) {
     progress.begin("decoders");
     const order = { targets: decoders, seed, ms: share_ms, cases_max: Infinity };
-    const result = await fuzzDecoders(order, step);
+    const result = await fuzzDecoders(order, step, interrupted.signal);
     tallies.push(...result.tallies);
     if (result.finding !== undefined) findings.push(result.finding);
     progress.end();
   }
-  if (broker) {
+  if (broker && !interrupted.signal.aborted) {
     progress.begin("broker");
-    const result = await fuzzBroker({ seed, ms: share_ms, saying: step });
+    const result = await fuzzBroker({ seed, ms: share_ms, saying: step, signal: interrupted.signal });
     tallies.push(result.tally);
     figures.push(...result.figures);
     if (result.finding !== undefined) findings.push(result.finding);
@@ -69,6 +72,7 @@ async function fuzz({ seed, decoders, broker, ms }: Options): Promise<number> {
   console.log(
     `seed ${seed}: ${cases} cases, ${findings.length === 0 ? "nothing was found" : `${findings.length} failed`}`,
   );
+  if (interrupted.signal.aborted) return 130;
   return findings.length === 0 ? 0 : 1;
 }
 

@@ -48,18 +48,20 @@ export interface BrokerOptions {
   /** Only so many episodes. */
   episodes_max?: number;
   saying?: (what: string) => void;
+  /** Ends it early. */
+  signal?: AbortSignal;
 }
 
 /** Fuzzes until the time is over or something fails. */
 export async function fuzzBroker(options: BrokerOptions): Promise<BrokerResult> {
-  const { seed, ms, episodes_max = Infinity, saying = () => {} } = options;
+  const { seed, ms, episodes_max = Infinity, saying = () => {}, signal } = options;
   await using house = await House.open();
   await using canaries = await startCanaries(house.sandbox, { pairs: 3, rate_per_s: 100 });
   house.descriptors = house.broker.descriptors();
   const tally = noTally("broker"), began_ms = performance.now(), until_ms = began_ms + ms, recent: Episode[] = [];
   let next = 0, finding: BrokerFinding | undefined, warm: Size | undefined, peak_bytes = 0;
   const lane = async () => {
-    while (finding === undefined && next < episodes_max && performance.now() < until_ms) {
+    while (finding === undefined && next < episodes_max && performance.now() < until_ms && !signal?.aborted) {
       const episode = episodeOf(seed, next++), episode_began_ms = performance.now();
       recent.push(episode);
       if (recent.length > RECENT) recent.shift();

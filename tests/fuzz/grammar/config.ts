@@ -108,7 +108,20 @@ export function toml(choices: Choices): string {
   const lines: string[] = [];
   for (let left = choices.size(8); left > 0; left--) lines.push(pair(choices, KEYS));
   if (choices.oneIn(30)) {
-    lines.push(`${choices.pick(["channels", "listen", "log", "access"])} = ${choices.pick(VALUES)}`);
+    lines.push(
+      `${
+        choices.pick([
+          "channels",
+          "listen",
+          "log",
+          "access",
+          "quota",
+          "access.rules",
+          "access.required",
+          "quota.tokens",
+        ])
+      } = ${choices.pick(VALUES)}`,
+    );
   }
   if (choices.oneIn(30)) lines.push(`${choices.pick(["queue", "x"])} = ${deep(choices)}`);
   for (let left = choices.size(5); left > 0; left--) lines.push(...table(choices));
@@ -128,6 +141,7 @@ function table(choices: Choices): string[] {
   const [head, keys] = choices.pick<[head: string, keys: readonly string[]]>([
     ["[log]", ["level", "format"]],
     ["[quota]", ["connections", "queued", "requests", "channels"]],
+    [choices.pick(["[quota.tokens.ops]", "[quota.tokens]"]), ["connections", "queued", "requests", "channels", "ops"]],
     ["[[listen]]", MORE_KEYS],
     ["[access]", ACTIONS],
     ["[[access.rules]]", ACTIONS],
