@@ -15,6 +15,9 @@ import { buffers } from "../buffer_pool.ts";
 import type { PeerCredentials } from "../identity.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 
+/** A timer that comes later than this by so much says that the process had no time. Then it looks so many times more. */
+const LATE_MS = 5, LOOKS_WHEN_LATE = 5;
+
 /** What is needed of `Deno.Conn`. */
 export interface Stream {
   read(into: Uint8Array): Promise<number | null>;
@@ -123,13 +126,20 @@ export class Connection implements OutboxOwner {
    * @returns `undefined` if nothing came.
    */
   async readWithin(ms: number): Promise<boolean | undefined> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const silence = new Promise<void>((resolve) => {
-      // A process that had no time for this long runs its timers first: what has come since must have its turn.
-      timer = setTimeout(() => timer = setTimeout(resolve, 0), ms);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let due_ms = performance.now() + ms, looks = 0;
+    // A process that had no time for this long runs its timers first. What has come since is found a turn of the event
+    // loop later, and given out another one later, in front of which the timers stand again.
+    const look = (): void => {
+      const now_ms = performance.now();
+      if (looks === 0 && now_ms - due_ms < LATE_MS || looks === LOOKS_WHEN_LATE) return resolve();
+      looks++;
+      due_ms = now_ms;
+      timer = setTimeout(look, 0);
+    };
+    let timer = setTimeout(look, ms);
     try {
-      return await this.readUnless(silence);
+      return await this.readUnless(promise);
     } finally {
       clearTimeout(timer);
     }
