@@ -72,7 +72,8 @@ export class SocketStream implements Stream {
 
   /** As `Deno.Conn` does. */
   write(bytes: Uint8Array): Promise<number> {
-    const piece = bytes.subarray(0, WRITE_BYTES_MAX);
+    // A copy: when the connection is closed its memory is given up, and node:net may still look at it.
+    const piece = bytes.slice(0, WRITE_BYTES_MAX);
     return new Promise((resolve, reject) => {
       this.#socket.write(piece, (error) => error ? reject(translated(error)) : resolve(piece.length));
     });

@@ -15,14 +15,17 @@ export class SlowSink implements Sink {
   /** Sizes of what was offered, one for each call. */
   readonly offered: number[] = [];
   #allowed = 0;
-  #waiting: { bytes: Uint8Array; resolve: (took: number) => void; reject: (error: Error) => void } | undefined;
+  /** The runtime keeps what it writes though everybody else has given it up (`kept`); until then it must not change. */
+  #waiting:
+    | { bytes: Uint8Array; kept: Uint8Array; resolve: (took: number) => void; reject: (error: Error) => void }
+    | undefined;
 
   /** As `Deno.Conn` does. */
   write(bytes: Uint8Array): Promise<number> {
     assert(this.#waiting === undefined, "two writes at a time");
     this.offered.push(bytes.length);
     return new Promise((resolve, reject) => {
-      this.#waiting = { bytes, resolve, reject };
+      this.#waiting = { bytes, kept: bytes.slice(), resolve, reject };
       this.#serve();
     });
   }
@@ -49,9 +52,10 @@ export class SlowSink implements Sink {
   #serve(): void {
     const waiting = this.#waiting;
     if (waiting === undefined || this.#allowed === 0) return;
-    const took = Math.min(this.#allowed, waiting.bytes.length);
+    const bytes = waiting.bytes.length === 0 ? waiting.kept : waiting.bytes;
+    const took = Math.min(this.#allowed, bytes.length);
     this.#allowed -= took;
-    for (const byte of waiting.bytes.subarray(0, took)) this.taken.push(byte);
+    for (const byte of bytes.subarray(0, took)) this.taken.push(byte);
     this.#waiting = undefined;
     waiting.resolve(took);
   }
