@@ -16,7 +16,7 @@ export interface Order {
   /** How long in all, and how many cases of each target at most. */
   ms: number;
   cases_max: number;
-  /** Where the case at hand is written: which target of the order, which number; and, third, whether to stop. */
+  /** Where the case at hand is written: which target of the order, which number; third, whether to stop; fourth, whether it has failed. */
   at: Int32Array;
 }
 
@@ -50,7 +50,7 @@ async function obey({ targets, seed, ms, cases_max, at }: Order): Promise<Result
         Atomics.store(at, 1, number);
         return number >= cases_max || performance.now() > turn_ends_ms || Atomics.load(at, 2) !== 0;
       };
-      const finding = await runCases(target, seed, tally.cases, over, tally);
+      const finding = await runCases(target, seed, tally.cases, over, tally, () => Atomics.store(at, 3, 1));
       if (finding !== undefined) return { tallies, finding };
     }
   }

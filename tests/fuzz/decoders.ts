@@ -24,7 +24,7 @@ export async function fuzzDecoders(
   saying: (target: string) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Result> {
-  const at = new Int32Array(new SharedArrayBuffer(12));
+  const at = new Int32Array(new SharedArrayBuffer(16));
   const worker = new Worker(new URL("decoder_worker.ts", import.meta.url).href, { type: "module" });
   const { promise, resolve, reject } = Promise.withResolvers<Result>();
   worker.onmessage = ({ data }: MessageEvent<Result>) => resolve(data);
@@ -38,7 +38,7 @@ export async function fuzzDecoders(
     saying(options.targets[which]!);
     if (signal?.aborted) Atomics.store(at, 2, 1);
     if (`${which} ${number}` !== last) [last, since_ms] = [`${which} ${number}`, now_ms];
-    else if (now_ms - since_ms > HANG_MS) resolve(hung(options, which, number));
+    else if (Atomics.load(at, 3) === 0 && now_ms - since_ms > HANG_MS) resolve(hung(options, which, number));
   }, LOOK_MS);
   try {
     worker.postMessage({ ...options, at });

@@ -25,7 +25,7 @@ overflow = "disconnect"
 `;
 
 /** Each comes back twice a second. */
-const RETURNING = 5, LIFE_MS = 500;
+const RETURNING = 5, LIFE_MS = 480;
 const PUBLISH_MS = 20, ASK_MS = 50, STATE_MS = 250, DYNAMIC_MS = 500, STRANGER_MS = 250, SLOW_MS = 3_000, FLOOD_MS = 50;
 const FLOOD_BYTES = 64 * 1024;
 /** More than this is not said of what goes wrong. */
