@@ -45,28 +45,30 @@ export function parseChannels(argv: readonly string[]): ChannelsOptions {
 export async function runChannels({ glob, json }: ChannelsOptions, io: Io): Promise<number> {
   const all = await askBroker("channels", glob === undefined ? {} : { glob }, io) as ChannelLine[];
   const channels = all.filter(({ channel }) => channel !== CONTROL_CHANNEL || glob === CONTROL_CHANNEL);
-  if (json) io.stdout.write(channels.map((channel) => `${JSON.stringify(channel)}\n`).join(""));
-  else {
-    io.stdout.write(tableText(
-      [
-        { heading: "CHANNEL" },
-        { heading: "CLIENTS", right: true },
-        { heading: "LISTENERS", right: true },
-        { heading: "HANDLERS", right: true },
-        { heading: "EVENTS", right: true },
-        { heading: "REQUESTS", right: true },
-        { heading: "PER SECOND", right: true },
-      ],
-      channels.map((line) => [
-        line.channel,
-        line.clients,
-        line.listeners,
-        line.handlers,
-        line.events,
-        line.requests,
-        line.rate_per_s,
-      ]),
-    ));
-  }
+  io.stdout.write(json ? channels.map((channel) => `${JSON.stringify(channel)}\n`).join("") : channelsText(channels));
   return EXIT.OK;
+}
+
+/** A table of channels. */
+export function channelsText(channels: readonly ChannelLine[]): string {
+  return tableText(
+    [
+      { heading: "CHANNEL" },
+      { heading: "CLIENTS", right: true },
+      { heading: "LISTENERS", right: true },
+      { heading: "HANDLERS", right: true },
+      { heading: "EVENTS", right: true },
+      { heading: "REQUESTS", right: true },
+      { heading: "PER SECOND", right: true },
+    ],
+    channels.map((line) => [
+      line.channel,
+      line.clients,
+      line.listeners,
+      line.handlers,
+      line.events,
+      line.requests,
+      line.rate_per_s,
+    ]),
+  );
 }

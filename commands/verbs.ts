@@ -31,6 +31,7 @@ export const VERBS: readonly VerbEntry[] = [
   { name: "channels", summary: "list the open channels", load: () => import("./channels.ts") },
   { name: "inspect", summary: "show all about one channel", load: () => import("./inspect.ts") },
   { name: "clients", summary: "list the connected clients", load: () => import("./clients.ts") },
+  { name: "stats", summary: "show the broker in numbers, also for Prometheus", load: () => import("./stats.ts") },
   { name: "ping", summary: "measure the way to the broker and back", load: () => import("./ping.ts") },
   {
     name: "daemon",
