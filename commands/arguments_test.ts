@@ -14,6 +14,7 @@ import { parseSockname } from "./sockname.ts";
 import { HelpRequested, UsageError } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
 import { parseVersion } from "./version.ts";
+import { parseWait } from "./wait.ts";
 
 /** What is typed, and what it comes to; a text is part of the message of a usage error. */
 type Row = readonly [line: readonly string[], expected: Record<string, unknown> | string];
@@ -160,6 +161,37 @@ Deno.test("the other verbs' parsers take what they need", () => {
     [[], "missing required argument"],
     [["strt"], "Allowed choices are run, start, stop, restart, status, reload"],
   ]);
+});
+
+Deno.test("parseWait() takes one thing to wait for", () => {
+  table(parseWait, [
+    [["x", "--listener"], { channel: "x", state: { what: "listener" }, timeout_ms: Infinity, no_wait: false }],
+    [["--handler", "x", "-n"], { channel: "x", state: { what: "handler" }, no_wait: true, name: "ipc wait" }],
+    [["x", "--client", "web"], { state: { what: "client", name: "web" } }],
+    [["x", "--idle", "5s", "-t", "1m"], { state: { what: "idle", idle_ms: 5000 }, timeout_ms: 60_000 }],
+    [[], "missing required argument"],
+    [["x"], "what to wait for is missing"],
+    [["x", "--listener", "--handler"], "--listener and --handler exclude each other"],
+    [["x", "--idle", "0"], "for ever is never over"],
+    [["x", "--listener", "--match", "a"], "--match is for --message"],
+    [["x", "--idle", "1", "--regex", "a"], "--regex is for --message"],
+    [["x", "--message", "--match", "a", "--regex", "a"], "--match and --regex exclude each other"],
+    [["x", "--message", "--regex", "("], "--regex: "],
+    [["x", "--client", "a".repeat(65)], "64"],
+  ]);
+  for (
+    const [line, text, expected] of [
+      [["x", "--message"], "", true],
+      [["x", "--message", "--match", "a*"], "b a* c", true],
+      [["x", "--message", "--match", "a*"], "aaa", false],
+      [["x", "--message", "--regex", "^v\\d+$"], "v14", true],
+      [["x", "--message", "--regex", "^v\\d+$"], "a v14", false],
+    ] as const
+  ) {
+    const { state } = parseWait(line);
+    assert(state.what === "message");
+    assert.equal(state.fits(text), expected, line.join(" "));
+  }
 });
 
 Deno.test("every verb's --help names its arguments and options", async () => {

@@ -28,6 +28,7 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./listen.ts"),
   },
   { name: "handle", summary: "answer requests by running a command", load: () => import("./handle.ts") },
+  { name: "wait", summary: "wait until something is so on a channel", load: () => import("./wait.ts") },
   { name: "channels", summary: "list the open channels", load: () => import("./channels.ts") },
   { name: "inspect", summary: "show all about one channel", load: () => import("./inspect.ts") },
   { name: "clients", summary: "list the connected clients", load: () => import("./clients.ts") },

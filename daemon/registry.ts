@@ -180,9 +180,18 @@ export class Channel<P> {
   }
 
   #events_before = 0;
+  #quiet_ms: number | undefined;
+
+  /** For how long there has been no event, at least. */
+  get quiet_ms(): number {
+    return this.events === this.#events_before ? this.#quiet_ms ?? 0 : 0;
+  }
 
   /** Brings `rate_per_s` up to date; half of it is what came since the last call. */
   measureRate(interval_ms: number): void {
+    // Of the interval in which the channel was opened, or the last event came, it is not known how much was quiet.
+    const quiet = this.#quiet_ms !== undefined && this.events === this.#events_before;
+    this.#quiet_ms = quiet ? this.#quiet_ms! + interval_ms : 0;
     const now_per_s = (this.events - this.#events_before) * 1000 / interval_ms;
     this.#events_before = this.events;
     this.rate_per_s = Math.abs(this.rate_per_s + now_per_s) < 0.01 ? 0 : (this.rate_per_s + now_per_s) / 2;

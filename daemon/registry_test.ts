@@ -96,3 +96,20 @@ Deno.test("Channel.measureRate() comes near a steady rate, and back to exactly 0
   for (let n = 0; n < 30; n++) channel.measureRate(500);
   assert.equal(channel.rate_per_s, 0);
 });
+
+Deno.test("Channel.quiet_ms never says more than how long there was no event", () => {
+  const { channel } = setup();
+  assert.equal(channel.quiet_ms, 0);
+  // It was opened somewhere in the first interval.
+  channel.measureRate(500);
+  assert.equal(channel.quiet_ms, 0);
+  channel.measureRate(500);
+  channel.measureRate(500);
+  assert.equal(channel.quiet_ms, 1000);
+  channel.events++;
+  assert.equal(channel.quiet_ms, 0);
+  channel.measureRate(500);
+  assert.equal(channel.quiet_ms, 0);
+  channel.measureRate(500);
+  assert.equal(channel.quiet_ms, 500);
+});

@@ -18,6 +18,7 @@ export function channel(context: ControlContext, params: Params, asker: Client<P
       bytes: channel.history.held_bytes,
     },
     retained: channel.retained !== undefined,
+    quiet_ms: channel.quiet_ms,
     publishers_waiting: channel.turns.length,
     client_list: [...channel.clients].map((client) => describeClient(context, client)),
   };
