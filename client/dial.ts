@@ -9,14 +9,12 @@ import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { IpcError } from "../protocol/errors.ts";
 import type { Address } from "./address.ts";
 import { askBroker, CONNECT_TIMEOUT_MS, noBroker } from "./control.ts";
-import { type Link, openLink, placeOf, SpokeLate } from "./link.ts";
+import { type Link, openLink, placeOf } from "./link.ts";
 import type { ConnectOptions } from "./options.ts";
 import { deadline, pause } from "./pause.ts";
 
 /** The broker takes a limited number of handshakes at a time; one that has too many says OVERLOADED. */
 const OVERLOADED_PAUSE_MS = 50;
-/** How often in a row a process is taken to be late with HELLO, before it is taken to talk to something else. */
-const LATE_MAX = 3;
 
 /**
  * @param hello What to say to the broker.
@@ -53,12 +51,11 @@ export async function dial(
 }
 
 async function patiently<T>(step: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (let late = 0;;) {
+  for (;;) {
     try {
       return await step();
     } catch (error) {
       if (!(error instanceof IpcError)) throw error;
-      if (error instanceof SpokeLate && ++late < LATE_MAX) continue;
       // Over a quota it stays so until this program, or one with the same token, lets go of something.
       if (error.reason !== "OVERLOADED" || isOverQuota(error)) throw error;
       await pause(OVERLOADED_PAUSE_MS * (1 + Math.random()), signal);

@@ -14,6 +14,9 @@ import { openNetwork } from "./network.ts";
 import type { Connection } from "./runtime.ts";
 import { openSocket } from "./socket.ts";
 
+/** How often in a row a process is taken to be late with HELLO, before it is taken to talk to something else. */
+const LATE_MAX = 3;
+
 /** See the module's head. */
 export interface Link {
   conn: Connection;
@@ -26,7 +29,7 @@ export interface Link {
  * What came was no frame. A broker takes whoever is silent at first for a text client that listens, and sends it events
  * as text: so it goes with a process that was stopped, or had no time, between connecting and HELLO.
  */
-export class SpokeLate extends IpcError {
+class SpokeLate extends IpcError {
   constructor(place: string, cause: unknown) {
     super("PROTOCOL", `Cannot connect to ${JSON.stringify(place)}: what answers there does not speak this protocol`, {
       cause,
@@ -35,6 +38,8 @@ export class SpokeLate extends IpcError {
 }
 
 /**
+ * Connects. Who was late with HELLO tries again.
+ *
  * @param address Where the broker is.
  * @param channel The channel.
  * @param hello What to say, beside the channel.
@@ -44,6 +49,22 @@ export class SpokeLate extends IpcError {
  *   {@linkcode openNetwork} throws.
  */
 export async function openLink(
+  address: Address,
+  channel: string,
+  hello: Hello,
+  broker_uid: number | undefined,
+  signal: AbortSignal,
+): Promise<Link | undefined> {
+  for (let late = 1;; late++) {
+    try {
+      return await tryLink(address, channel, hello, broker_uid, signal);
+    } catch (error) {
+      if (!(error instanceof SpokeLate) || late === LATE_MAX) throw error;
+    }
+  }
+}
+
+async function tryLink(
   address: Address,
   channel: string,
   hello: Hello,

@@ -122,8 +122,9 @@ async function slowReaders(sandbox: Sandbox, policy: Policy, index: number): Pro
   const done = await publisher.tells("done") as PublisherReport;
   assert.deepEqual({ confirmed: done.confirmed, failures: done.failures }, { confirmed: done.sent, failures: [] });
   const heard = await settled(reader, done.sent);
-  if (policy === "block") return assertComplete(heard, [done.sent]);
+  if (policy === "block") assertComplete(heard, [done.sent]);
   // Where publishers do not wait, it may have been too slow itself for a moment; then it was told.
   assertAccounted(heard, [done.sent]);
   assert.equal(missing(heard), heard.missed);
+  await Promise.all([publisher.kill(), reader.kill()]);
 }
