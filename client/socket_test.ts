@@ -145,6 +145,25 @@ Deno.test("connect() tries again where it was taken for a text client because it
   Deno.removeSync(socket_dir, { recursive: true });
 });
 
+Deno.test("control() tries again where it was taken for a text client because it spoke late", async () => {
+  await using broker = await startTestBroker();
+  const socket_dir = Deno.makeTempDirSync();
+  using listener = Deno.listen({ transport: "unix", path: socketPath(socket_dir, "ipcd") });
+  const asking = control("ping", {}, { socket_dir });
+  {
+    using conn = await listener.accept();
+    await conn.write(new TextEncoder().encode('{"event":"client_joined","channel":"ipcd"}\n'));
+    while (await conn.read(new Uint8Array(1024)).catch(() => null) !== null);
+  }
+  const conn = await listener.accept();
+  const relayed = await Deno.connect({ transport: "unix", path: socketPath(broker.socket_dir, "ipcd") });
+  const ended = [conn.readable.pipeTo(relayed.writable), relayed.readable.pipeTo(conn.writable)];
+  const { version } = await asking as { version: string };
+  assert.equal(version, "0.0.0-test");
+  await Promise.allSettled(ended);
+  Deno.removeSync(socket_dir, { recursive: true });
+});
+
 Deno.test("control() brings the broker's answer, or its error", async () => {
   await using broker = await startTestBroker();
   const { socket_dir } = broker;
