@@ -1,7 +1,8 @@
 /**
- * `ipc handle`: answers a channel's requests by running a command for each.
+ * `ipc handle`: answers a channel's requests by running a command for each, or by asking commands that run on, see
+ * line_workers.ts.
  *
- * The payload is the command's standard input and its standard output is the reply, text if it is UTF-8, else bytes. What
+ * With a command for each, the payload is the command's standard input and its standard output is the reply, text if it is UTF-8, else bytes. What
  * it writes to standard error travels as it comes, and its exit status with the reply. When the requester gives up, the
  * command is ended together with all that it started.
  *
@@ -11,11 +12,13 @@ import { type Channel, type IncomingRequest, IpcError } from "../client/mod.ts";
 import { autostartWanted, openChannel } from "./connection.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { isUtf8 } from "./message_options.ts";
+import { LineWorkers } from "./line_workers.ts";
 import { noticesOf } from "./notice.ts";
 import { dataText } from "./payload_text.ts";
+import { ReplyBytes, textOrBytes } from "./reply_bytes.ts";
 import { checkCommand, KILL_AFTER_MS, runCommand } from "./run_command.ts";
 import { endingSignals } from "./signals.ts";
+import { Option } from "@commander-js/extra-typings";
 import {
   argumentParser,
   countArgument,
@@ -32,9 +35,13 @@ export interface HandleOptions {
   channel: string;
   /** The program and its arguments. */
   command: readonly string[];
+  /** A command for each request, or commands that get a line and give a line. */
+  mode: "command" | "lines";
+  /** What goes in and out as lines are JSON values. */
+  json_lines: boolean;
   /** How many run at once. */
   workers: number;
-  /** How long one may run; Infinity: as long as it takes. */
+  /** How long one may run, or take for a line; Infinity: as long as it takes. */
   timeout_ms: number;
   /** How long one may take to end after TERM, before KILL. */
   kill_after_ms: number;
@@ -50,13 +57,20 @@ export function parseHandle(argv: readonly string[]): HandleOptions {
   const parser = argumentParser("handle", "Answer a channel's requests by running a command for each.", [
     "ipc handle wc -- wc -w",
     "ipc handle --workers 4 --timeout 10s thumbs -- convert - -resize 100x100 png:-",
+    "ipc handle --mode lines sums -- bc",
+    "ipc handle --mode lines --json-lines --workers 2 names -- jq --unbuffered -c .name",
   ])
     .usage("[options] <channel> -- <command> [argument...]")
     .argument("<channel>", "whose requests")
-    .option("--workers <n>", "how many commands may run at once", countArgument, 1)
+    .addOption(
+      new Option("--mode <mode>", "a command for each request, or commands that run on: a line in, a line out")
+        .choices(["command", "lines"] as const).default("command" as const),
+    )
+    .option("--json-lines", "with --mode lines: the lines are JSON, so that any payload fits into one")
+    .option("--workers <n>", "how many commands may run at once; with --mode lines, how many run", countArgument, 1)
     .option(
       "--timeout <duration>",
-      "end a command that runs longer; the requester gets TIMEOUT",
+      "end a command that runs longer, or takes longer for a line; the requester gets TIMEOUT",
       durationArgument,
       Infinity,
     )
@@ -67,9 +81,12 @@ export function parseHandle(argv: readonly string[]): HandleOptions {
   const { own, command } = splitCommand(argv);
   const { args: [channel], options } = parseArguments(parser, own);
   if (command.length === 0) throw usageError(parser, "a command is missing: it stands behind --");
+  if (options.jsonLines && options.mode !== "lines") throw usageError(parser, "--json-lines needs --mode lines");
   return {
     channel,
     command,
+    mode: options.mode,
+    json_lines: options.jsonLines ?? false,
     workers: options.workers,
     timeout_ms: options.timeout,
     kill_after_ms: options.killAfter,
@@ -88,13 +105,16 @@ export async function runHandle(options: HandleOptions, io: Io): Promise<number>
     autostart: autostartWanted(options.autostart, io),
     onnotice: noticesOf(options.channel, io.stderr),
   });
+  await using workers = options.mode === "lines"
+    ? new LineWorkers(options, channel, signals.signal, io.stderr)
+    : undefined;
   const running = new Set<Promise<unknown>>();
   const enough = Promise.withResolvers<number>();
   let started = 0;
   const handler = channel.handle(async (request) => {
     if (started === options.count) throw new IpcError("HANDLER_GONE", "the handler has answered as many as it was to");
     started++;
-    const answer = answerWith(request, options, channel, signals.signal);
+    const answer = workers?.answer(request) ?? answerWith(request, options, channel, signals.signal);
     running.add(answer);
     try {
       return await answer;
@@ -148,37 +168,4 @@ async function answerWith(
     throw new IpcError("TIMEOUT", `${command[0]} ran longer than ${timeout_ms} ms and was ended`);
   }
   return textOrBytes(output.bytes());
-}
-
-function textOrBytes(bytes: Uint8Array): string | Uint8Array {
-  return isUtf8(bytes) ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
-}
-
-/** What a command has written, up to the limit of a message. */
-class ReplyBytes {
-  readonly #parts: Uint8Array[] = [];
-  readonly #limit_bytes: number;
-  #length = 0;
-
-  constructor(limit_bytes: number) {
-    this.#limit_bytes = limit_bytes;
-  }
-
-  push(bytes: Uint8Array): void {
-    this.#length += bytes.length;
-    if (this.#length > this.#limit_bytes) {
-      throw new IpcError("TOO_LARGE", `the reply is too long, limit is ${this.#limit_bytes} bytes (max_message)`);
-    }
-    this.#parts.push(bytes);
-  }
-
-  bytes(): Uint8Array {
-    const all = new Uint8Array(this.#length);
-    let at = 0;
-    for (const part of this.#parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
-  }
 }

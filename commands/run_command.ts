@@ -15,7 +15,7 @@ export const KILL_AFTER_MS = 2_000;
 const GROUP_POLL_MS = 20;
 
 /** How long what a command left behind may take to end after TERM, once the command has. */
-const LEFT_BEHIND_MS = 200;
+export const LEFT_BEHIND_MS = 200;
 
 /** Gets what a command writes. */
 export type TakeOutput = (bytes: Uint8Array<ArrayBuffer>) => Promise<void> | void;
@@ -65,7 +65,15 @@ export async function runCommand(options: CommandOptions): Promise<number> {
   return status.code;
 }
 
-function spawn({ command, env, stdout, stderr }: CommandOptions): Deno.ChildProcess {
+/** What {@linkcode spawn} looks at. */
+type SpawnOptions = Pick<CommandOptions, "command" | "env" | "stdout" | "stderr">;
+
+/**
+ * Starts a command in a session of its own. Its standard input is a pipe.
+ *
+ * @throws {Failure} With 127 if it is not found, 126 if it cannot be run.
+ */
+export function spawn({ command, env, stdout, stderr }: SpawnOptions): Deno.ChildProcess {
   const [program = "", ...args] = command;
   try {
     return new Deno.Command(program, {
@@ -119,7 +127,7 @@ async function readOutput(
  * TERM, then KILL to whoever is left. A group can be there although nobody in it runs any more, until all are reaped: so
  * once the command itself has ended, the others get no more than a little time.
  */
-async function stopGroup(pid: number, ended: Promise<unknown>, kill_after_ms: number): Promise<void> {
+export async function stopGroup(pid: number, ended: Promise<unknown>, kill_after_ms: number): Promise<void> {
   let kill_ms = performance.now() + kill_after_ms;
   const leaderEnded = (): void => void (kill_ms = Math.min(kill_ms, performance.now() + LEFT_BEHIND_MS));
   ended.then(leaderEnded, leaderEnded);
