@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { controlRequest } from "../../../daemon/testing.ts";
+import { type Channel, connect } from "../../../client/mod.ts";
 import { type BrokerProcess, Sandbox } from "../../e2e/harness.ts";
-import { eventually, pause } from "../../e2e/wait.ts";
+import { eventually } from "../../e2e/wait.ts";
 import { startCanaries } from "../../faults/canaries.ts";
 import { noTally, type Tally } from "../engine.ts";
-import { CHANNELS, CONFIG, type Episode, episodeOf, type Part } from "./episode.ts";
+import { CONFIG, type Episode, episodeOf, type Part } from "./episode.ts";
 import { type Address, play } from "./play.ts";
 import { Witness } from "./witness.ts";
 
@@ -57,7 +57,7 @@ export async function fuzzBroker(options: BrokerOptions): Promise<BrokerResult> 
   const { seed, ms, episodes_max = Infinity, saying = () => {}, signal } = options;
   await using house = await House.open();
   await using canaries = await startCanaries(house.sandbox, { pairs: 3, rate_per_s: 100 });
-  house.descriptors = house.broker.descriptors();
+  house.descriptors = await house.descriptorsBesideChannels();
   const tally = noTally("broker"), began_ms = performance.now(), until_ms = began_ms + ms, recent: Episode[] = [];
   let next = 0, finding: BrokerFinding | undefined, warm: Size | undefined, peak_bytes = 0;
   const lane = async () => {
@@ -119,11 +119,12 @@ async function narrowed({ episodes, error }: BrokerFinding): Promise<BrokerFindi
 
 interface Size {
   memory_bytes: number;
-  descriptors: number;
 }
 
 /** A broker and those who watch it. */
 class House implements AsyncDisposable {
+  /** How many the broker has open with nobody there but honest clients, the sockets that channels listen on left out. */
+  descriptors = 0;
   /** Episodes during which somebody else had to wait. */
   readonly suspects: Episode[] = [];
   #stderr_read = 0;
@@ -133,9 +134,8 @@ class House implements AsyncDisposable {
     readonly broker: BrokerProcess,
     readonly witness: Witness,
     readonly quiet: Witness,
+    readonly control: Channel,
     readonly port: number,
-    /** How many the broker has open with nobody there but honest clients. */
-    public descriptors: number,
   ) {}
 
   static async open(): Promise<House> {
@@ -145,11 +145,11 @@ class House implements AsyncDisposable {
       const broker = await sandbox.broker({}, [], [`--preload=${POISON}`]);
       const witness = await Witness.on("jobs", sandbox.socket_dir),
         quiet = await Witness.on("quiet", sandbox.socket_dir);
-      const { listen: [listener] } = await controlRequest(sandbox.socket_dir, "stats") as {
-        listen: [{ port: number }];
-      };
-      await pause(50);
-      return new House(sandbox, broker, witness, quiet, listener.port, broker.descriptors());
+      const control = await connect("ipcd", { socket_dir: sandbox.socket_dir, reconnect: false });
+      const { listen: [listener] } = await control.invoke({ method: "stats" }) as { listen: [{ port: number }] };
+      const house = new House(sandbox, broker, witness, quiet, control, listener.port);
+      house.descriptors = await house.descriptorsBesideChannels();
+      return house;
     } catch (error) {
       await sandbox[Symbol.asyncDispose]();
       throw error;
@@ -191,7 +191,13 @@ class House implements AsyncDisposable {
   }
 
   size(): Size {
-    return { memory_bytes: this.broker.memoryBytes(), descriptors: this.broker.descriptors() };
+    return { memory_bytes: this.broker.memoryBytes() };
+  }
+
+  /** A channel on which somebody has left a retained event stays open. */
+  async descriptorsBesideChannels(): Promise<number> {
+    const { channels } = await this.control.invoke({ method: "stats" }) as { channels: number };
+    return this.broker.descriptors() - channels;
   }
 
   /** Waits until all has been heard and everything is as before. */
@@ -200,9 +206,15 @@ class House implements AsyncDisposable {
     const wrong = this.witness.wrong ?? this.quiet.wrong;
     if (wrong !== undefined) return { error: wrong, said: wrong };
     try {
+      let strangers: string[] = [], open = 0;
       await eventually(
-        async () => (await this.#strangers()) === 0 && this.broker.descriptors() <= this.descriptors,
-        () => `${this.broker.descriptors()} descriptors are open, before it were ${this.descriptors}`,
+        async () => {
+          strangers = await this.#strangers();
+          return strangers.length === 0 && (open = await this.descriptorsBesideChannels()) <= this.descriptors;
+        },
+        () =>
+          `${open} descriptors are open beside the channels' sockets, before it were ${this.descriptors}; ` +
+          `strangers: ${strangers.join(", ")}`,
         20_000,
       );
       const grown = () => this.broker.memoryBytes() - warm.memory_bytes;
@@ -214,16 +226,16 @@ class House implements AsyncDisposable {
     } catch (error) {
       return { error: String(error), said: "" };
     }
-    const { memory_bytes, descriptors } = this.size();
+    const { memory_bytes } = this.size(), descriptors = await this.descriptorsBesideChannels();
     const said =
       `memory ${(warm.memory_bytes / MIB).toFixed(1)} MiB when warm, ${(memory_bytes / MIB).toFixed(1)} MiB ` +
-      `afterwards; descriptors ${this.descriptors} before, ${descriptors} afterwards; ` +
+      `afterwards; descriptors beside channels' sockets ${this.descriptors} before, ${descriptors} afterwards; ` +
       `${this.witness.sent} events of the witness, all heard`;
     return { error: undefined, said };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled([this.witness[Symbol.asyncDispose](), this.quiet[Symbol.asyncDispose]()]);
+    await Promise.allSettled([this.witness, this.quiet, this.control].map((one) => one[Symbol.asyncDispose]()));
     await this.sandbox[Symbol.asyncDispose]();
   }
 
@@ -231,11 +243,14 @@ class House implements AsyncDisposable {
     return by_network ? { port: this.port } : { path: this.sandbox.socket(channel) };
   }
 
-  /** Clients on the fuzzed channels that are none of ours. */
-  async #strangers(): Promise<number> {
-    const clients = await controlRequest(this.sandbox.socket_dir, "clients") as { name: string; channel: string }[];
-    return clients.filter(({ name, channel }) =>
-      name !== "witness" && (channel in CHANNELS || channel.startsWith("made"))
-    ).length;
+  /** Clients that are none of ours, with what they speak and where. */
+  async #strangers(): Promise<string[]> {
+    const clients = await this.control.invoke({ method: "clients" }) as {
+      name: string;
+      channel: string;
+      dialect: string;
+    }[];
+    return clients.filter(({ name, channel }) => channel !== "ipcd" && !/^(witness|canary.*)$/.test(name))
+      .map(({ dialect, name, channel }) => `${dialect} ${JSON.stringify(name)} on ${channel}`);
   }
 }
