@@ -1,10 +1,10 @@
 /**
  * The memory that messages pass through, counted: read buffers, blocks of small runs, large messages, what waits for one
- * client alone. And the first two are used again when nobody needs them.
+ * client alone. And what the hot path uses is used again when nobody needs it.
  *
  * A broker under load fills gigabytes of buffers a second. Left to the garbage collector, each is mapped, zeroed and
  * faulted in anew, and tens of megabytes pile up between collections, which the process does not give back. So whoever
- * keeps a range of a buffer holds it, and the last one to let go puts it back, if it is of one of the two sizes that the hot
+ * keeps a range of a buffer holds it, and the last one to let go puts it back, if it is of one of the sizes that the hot
  * path uses. A read buffer lent to eight listeners is held by the channel's history and by eight queues.
  *
  * The same counts say how much memory is held: each buffer with all its bytes, once, whoever shares it. A range of 9 KiB
@@ -31,6 +31,12 @@ export const POOL_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Up to this a buffer is not counted. */
 export const UNCOUNTED_BYTES_MAX = 1024;
+
+/** What a read buffer grows to for a message of up to 4 MiB. New memory of that size is mapped and zeroed by the system. */
+const LARGER: readonly number[] = [2, 4, 8, 16].map((times) => times * READ_BUFFER_BYTES_MAX);
+
+/** Up to this the collector is left to free what is not used again: it is as cheap. */
+const LEFT_BYTES_MAX = 4 * 1024;
 
 type Buffer = Uint8Array<ArrayBuffer>;
 
@@ -60,7 +66,7 @@ export class BufferPool {
   /** Told that more is held than may be; called again whenever still more is taken. */
   exceeded: () => void = () => {};
   readonly #free: ReadonlyMap<number, Free> = new Map(
-    [READ_BUFFER_BYTES_MAX, BLOCK_BYTES].map((bytes) => [bytes, { buffers: [], idle: 0 }]),
+    [BLOCK_BYTES, READ_BUFFER_BYTES_MAX, ...LARGER].map((bytes) => [bytes, { buffers: [], idle: 0 }]),
   );
   readonly #holders = new WeakMap<ArrayBuffer, Holders>();
   #telling = false;
@@ -129,12 +135,12 @@ export class BufferPool {
 
   #putBack(buffer: ArrayBuffer, forgotten: boolean): void {
     const free = this.#free.get(buffer.byteLength);
-    // Large memory is freed now: the collector would take its time, and large messages come faster. The runtime keeps what
+    // What is not used again is freed now: the collector would take its time, and more comes faster. The runtime keeps what
     // it still reads or writes; whoever was in the middle of something with it has finished in a moment.
-    if (buffer.byteLength > READ_BUFFER_BYTES_MAX) {
-      if (forgotten) queueMicrotask(() => buffer.transfer(0));
-      else buffer.transfer(0);
-    } else if (free !== undefined && !forgotten) {
+    if (forgotten) queueMicrotask(() => buffer.transfer(0));
+    else if (free === undefined) {
+      if (buffer.byteLength > LEFT_BYTES_MAX) buffer.transfer(0);
+    } else {
       const whole = new Uint8Array(buffer);
       if (this.poison) whole.fill(0xdd);
       if ((free.buffers.length + 1) * buffer.byteLength <= POOL_BYTES_MAX) free.buffers.push(whole);

@@ -8,9 +8,10 @@ import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./t
 
 const { BYE, EVENT, HELLO, PING, PONG, REPLY, REQUEST, WELCOME } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);
+const MIB = 1024 * 1024;
 const QUOTA: QuotaSettings = { connections: 3, queued_bytes: 300_000, requests: 2, channels: 2 };
 
-/** A broker where holders of the tokens "greedy" and "modest" come in by TCP, each with {@linkcode QUOTA}. */
+/** A broker where holders of the tokens "greedy" and "modest" come in by TCP, with {@linkcode QUOTA}; what waits for the modest is no matter. */
 async function start(quota: Partial<QuotaSettings> = {}, reload?: (settings: Settings) => Settings) {
   const names = ["greedy", "modest"],
     tokens = await Promise.all(
@@ -23,7 +24,13 @@ async function start(quota: Partial<QuotaSettings> = {}, reload?: (settings: Set
       settings = {
         ...given,
         channel_idle_ms: 1,
-        quota: { defaults: given.quota.defaults, tokens: new Map(names.map((name) => [name, { ...QUOTA, ...quota }])) },
+        quota: {
+          defaults: given.quota.defaults,
+          tokens: new Map([
+            ["greedy", { ...QUOTA, ...quota }],
+            ["modest", { ...QUOTA, ...quota, queued_bytes: 64 * MIB }],
+          ]),
+        },
         listen: [{ name: "l", hostname: "127.0.0.1", port: 0, channel: undefined, tls: undefined, token_file: "t" }],
       },
     () => Promise.resolve(reload!(settings)),
@@ -160,8 +167,6 @@ Deno.test("quota: what a reload changes holds for those who are there", async ()
   await answers(client);
   client.close();
 });
-
-const MIB = 1024 * 1024;
 
 /** A broker of its own with little memory; the pool is the process's, so there is only one. */
 async function small(history_bytes = 0) {
