@@ -109,8 +109,8 @@ function summary(tallies: readonly Tally[]): string {
     target,
     String(cases),
     `${(bytes / 1e6).toFixed(1)} MB`,
-    `${slowest_ms.toFixed(1)} ms`,
-    `case ${slowest}${slowest_bytes > 0 ? `, ${slowest_bytes} bytes` : ""}`,
+    target === "broker" ? "" : `${slowest_ms.toFixed(1)} ms`,
+    target === "broker" ? "" : `case ${slowest}, ${slowest_bytes} bytes`,
   ]);
   const head = ["target", "cases", "bytes", "slowest", `(${CASE_MS_MAX} ms at most)`];
   const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));

@@ -59,22 +59,23 @@ export async function fuzzBroker(options: BrokerOptions): Promise<BrokerResult> 
   await using canaries = await startCanaries(house.sandbox, { pairs: 3, rate_per_s: 100 });
   house.descriptors = await house.descriptorsBesideChannels();
   const tally = noTally("broker"), began_ms = performance.now(), until_ms = began_ms + ms, recent: Episode[] = [];
-  let next = 0, finding: BrokerFinding | undefined, warm: Size | undefined, peak_bytes = 0;
+  const running = new Set<Episode>();
+  let next = 0, finding: BrokerFinding | undefined, warm_bytes: number | undefined, peak_bytes = 0, longest_ms = 0;
   const lane = async () => {
     while (finding === undefined && next < episodes_max && performance.now() < until_ms && !signal?.aborted) {
       const episode = episodeOf(seed, next++), episode_began_ms = performance.now();
       recent.push(episode);
       if (recent.length > RECENT) recent.shift();
-      house.quiet.longest_ms = 0;
-      const error = await house.tried(episode);
+      running.add(episode);
+      const error = await house.tried(episode), pause_ms = house.quiet.takeLongest();
       tally.cases++;
       tally.bytes += episode.parts.flatMap(({ steps }) => steps)
         .reduce((sum, step) => sum + (step.do === "send" ? step.hex.length / 2 : 0), 0);
       if (error !== undefined) finding ??= { episodes: error.alone ? [episode] : [...recent], error: error.message };
-      const pause_ms = house.quiet.longest_ms;
-      if (pause_ms > PAUSE_MS_MAX) house.suspects.push(episode);
-      if (pause_ms > tally.slowest_ms) Object.assign(tally, { slowest_ms: pause_ms, slowest: episode.number });
-      if (warm === undefined && performance.now() - began_ms > ms * WARM_SHARE) warm = house.size();
+      if (pause_ms > PAUSE_MS_MAX) house.suspects.push(...running);
+      running.delete(episode);
+      longest_ms = Math.max(longest_ms, pause_ms);
+      if (performance.now() - began_ms > ms * WARM_SHARE) warm_bytes ??= house.broker.memoryBytes();
       peak_bytes = Math.max(peak_bytes, house.broker.running ? house.broker.memoryBytes() : 0);
       saying(`episode ${tally.cases}, ${Math.round(performance.now() - episode_began_ms)} ms`);
     }
@@ -90,9 +91,11 @@ export async function fuzzBroker(options: BrokerOptions): Promise<BrokerResult> 
     } catch (error) {
       finding = { episodes: recent, error: `a canary has noticed: ${error}` };
     }
-    const { error, said } = await house.settled(warm ?? house.size());
-    figures.push(`${said}, at most ${(peak_bytes / MIB).toFixed(1)} MiB`);
-    if (error !== undefined) finding ??= { episodes: recent, error };
+    const { error, said } = await house.settled(warm_bytes ?? house.broker.memoryBytes());
+    if (error === undefined) {
+      figures.push(`${said}, at most ${(peak_bytes / MIB).toFixed(1)} MiB`);
+      figures.push(`the longest that somebody on another channel waited: ${Math.round(longest_ms)} ms`);
+    } else finding ??= { episodes: recent, error };
   }
   if (finding !== undefined && finding.episodes.length > 1) finding = await narrowed(finding);
   return { tally, finding, figures };
@@ -105,7 +108,7 @@ export async function replayEpisodes(episodes: readonly Episode[]): Promise<stri
     const error = await house.tried(episode);
     if (error !== undefined) return error.message;
   }
-  return (await house.settled(house.size())).error;
+  return (await house.settled(house.broker.memoryBytes())).error;
 }
 
 /** The one episode that fails alone, if there is one. */
@@ -115,10 +118,6 @@ async function narrowed({ episodes, error }: BrokerFinding): Promise<BrokerFindi
     if (alone !== undefined) return { episodes: [episode], error: alone };
   }
   return { episodes, error };
-}
-
-interface Size {
-  memory_bytes: number;
 }
 
 /** A broker and those who watch it. */
@@ -179,19 +178,15 @@ class House implements AsyncDisposable {
     for (const episode of this.suspects.slice(-20)) {
       let least_ms = Infinity;
       for (let left = REPEATS; left > 0 && least_ms > PAUSE_MS_MAX; left--) {
-        this.quiet.longest_ms = 0;
+        this.quiet.takeLongest();
         await this.tried(episode);
-        least_ms = Math.min(least_ms, this.quiet.longest_ms);
+        least_ms = Math.min(least_ms, this.quiet.takeLongest());
       }
       if (least_ms > PAUSE_MS_MAX) {
         return { episodes: [episode], error: `everybody else has to wait for ${Math.round(least_ms)} ms` };
       }
     }
     return undefined;
-  }
-
-  size(): Size {
-    return { memory_bytes: this.broker.memoryBytes() };
   }
 
   /** A channel on which somebody has left a retained event stays open. */
@@ -201,7 +196,7 @@ class House implements AsyncDisposable {
   }
 
   /** Waits until all has been heard and everything is as before. */
-  async settled(warm: Size): Promise<{ error: string | undefined; said: string }> {
+  async settled(warm_bytes: number): Promise<{ error: string | undefined; said: string }> {
     await Promise.all([this.witness.catchUp(20_000), this.quiet.catchUp(20_000)]);
     const wrong = this.witness.wrong ?? this.quiet.wrong;
     if (wrong !== undefined) return { error: wrong, said: wrong };
@@ -217,7 +212,7 @@ class House implements AsyncDisposable {
           `strangers: ${strangers.join(", ")}`,
         20_000,
       );
-      const grown = () => this.broker.memoryBytes() - warm.memory_bytes;
+      const grown = () => this.broker.memoryBytes() - warm_bytes;
       await eventually(
         () => grown() < GROWTH_BYTES_MAX,
         () => `memory has grown by ${(grown() / MIB).toFixed(1)} MiB`,
@@ -226,9 +221,8 @@ class House implements AsyncDisposable {
     } catch (error) {
       return { error: String(error), said: "" };
     }
-    const { memory_bytes } = this.size(), descriptors = await this.descriptorsBesideChannels();
-    const said =
-      `memory ${(warm.memory_bytes / MIB).toFixed(1)} MiB when warm, ${(memory_bytes / MIB).toFixed(1)} MiB ` +
+    const memory_bytes = this.broker.memoryBytes(), descriptors = await this.descriptorsBesideChannels();
+    const said = `memory ${(warm_bytes / MIB).toFixed(1)} MiB when warm, ${(memory_bytes / MIB).toFixed(1)} MiB ` +
       `afterwards; descriptors beside channels' sockets ${this.descriptors} before, ${descriptors} afterwards; ` +
       `${this.witness.sent} events of the witness, all heard`;
     return { error: undefined, said };

@@ -13,9 +13,8 @@ const REST_MS = 4;
 export class Witness implements AsyncDisposable {
   /** What is wrong, as soon as something is. */
   wrong: string | undefined;
-  /** The longest that an event has taken to be accepted since this was set to 0. */
-  longest_ms = 0;
   sent = 0;
+  #longest_ms = 0;
   #heard = 0;
   #stop = false;
   readonly #publisher: Channel;
@@ -33,13 +32,18 @@ export class Witness implements AsyncDisposable {
   }
 
   static async on(channel: string, socket_dir: string): Promise<Witness> {
-    const notices: unknown[] = [],
-      options = { socket_dir, reconnect: false, onnotice: (one: unknown) => notices.push(one) };
-    const witness = new Witness(
+    const options = { socket_dir, reconnect: false };
+    return new Witness(
       await connect(channel, { ...options, name: "witness" }),
       await connect(channel, { ...options, name: "witness", listen: true }),
     );
-    return witness;
+  }
+
+  /** The longest that an event has taken to be accepted since this was asked last. */
+  takeLongest(): number {
+    const longest_ms = this.#longest_ms;
+    this.#longest_ms = 0;
+    return longest_ms;
   }
 
   /** Waits until what was sent so far has been heard. */
@@ -72,7 +76,7 @@ export class Witness implements AsyncDisposable {
         return;
       }
       this.sent++;
-      this.longest_ms = Math.max(this.longest_ms, performance.now() - began_ms);
+      this.#longest_ms = Math.max(this.#longest_ms, performance.now() - began_ms);
       await pause(REST_MS);
     }
   }
