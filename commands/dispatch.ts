@@ -8,7 +8,7 @@ import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output, WriteError } from "./io.ts";
 import { notice, writeNotice } from "./notice.ts";
 import type { Verb } from "./verb.ts";
-import { VERBS } from "./verbs.ts";
+import { loadOverview, VERBS } from "./verbs.ts";
 
 /**
  * Runs the verb that the arguments name, with the options that stand before it.
@@ -23,7 +23,11 @@ export async function dispatch(all: readonly string[], surroundings: Io): Promis
     if (incomplete !== undefined) return await mistake(`option '${incomplete} <value>' argument missing`, io);
     const name = argv[0] === "--version" || argv[0] === "-V" ? "version" : argv[0];
     const entry = VERBS.find((entry) => entry.name === name);
-    if (entry === undefined) return await overview(argv, io);
+    if (entry === undefined) {
+      // "--help" and mistakes are the overview's, which is the help of no verb.
+      const { overview } = await loadOverview();
+      return await parseAndRun(overview, argv, io);
+    }
     if (entry.local && [...values.keys()].some((variable) => ELSEWHERE_VARIABLES.includes(variable))) {
       return await mistake(`${entry.name} is about this machine and cannot be asked of a broker elsewhere`, io);
     }
@@ -50,41 +54,11 @@ async function mistake(message: string, io: Io): Promise<number> {
   return await explain(new UsageError(message, 'Usage: ipc [options] <verb> [arguments]\nTry "ipc --help".'), io);
 }
 
-/** What is no verb: `--help`, `help [verb]`, nothing at all, or a mistake. */
-async function overview(argv: readonly string[], io: Io): Promise<number> {
-  if (argv[0] === "help" && argv[1] !== undefined) {
-    return await dispatch(VERBS.some(({ name }) => name === argv[1]) ? [argv[1], "--help"] : [argv[1]], io);
-  }
-  const { argumentParser, parseArguments, UsageError } = await import("./verb.ts");
-  const program = argumentParser("", "Lets the processes of a machine talk: events, requests and replies.", [
-    "ipc listen deploys                 # prints what is sent; starts a broker if none runs",
-    'ipc send deploys "v1.4 is live"',
-    "ipc handle wc -- wc -w             # answers requests by running a command",
-    "ipc request wc < README.md",
-  ]).name("ipc").usage("[options] <verb> [arguments]").commandsGroup("Verbs:").helpCommand(
-    "help [verb]",
-    "print the help of a verb",
-  );
-  program.option("-V, --version", "print the version");
-  program.option("--config <file>", "read this configuration file and no other (IPC_CONFIG)");
-  program.option("--socket-dir <directory>", "where the sockets stand (IPC_SOCKET_DIR)");
-  program.option("--connect <url>", "a broker elsewhere, tcp://host:port or tls://host:port (IPC_CONNECT)");
-  program.option("--ca <file>", "certificate of the authority that signed its certificate (IPC_CA)");
-  program.option("--token-file <file>", "holds the token that says who this is (IPC_TOKEN_FILE)");
-  for (const { name, summary } of VERBS) program.command(name).summary(summary).helpOption(false);
-  try {
-    if (argv.length > 0) parseArguments(program, argv[0] === "help" ? ["--help"] : argv);
-    throw new UsageError("a verb is missing", program.helpInformation());
-  } catch (error) {
-    return await explain(error, io);
-  }
-}
-
 /** Help on request is what was asked for; help because of a mistake is a notice. */
 async function explain(error: unknown, io: Io): Promise<number> {
-  const { HelpRequested, UsageError } = await import("./verb.ts");
+  const { HelpRequested, HELP_COLUMNS, UsageError } = await import("./verb.ts");
   if (error instanceof HelpRequested) {
-    io.stdout.write(error.message);
+    io.stdout.write(error.textFor(io.stdout.columns ?? HELP_COLUMNS));
     return EXIT.OK;
   }
   if (!(error instanceof UsageError)) throw error;

@@ -24,7 +24,7 @@ Deno.test("dispatch() prints help because of a mistake to standard error, with 6
     const [argv, said] of [
       [["lsten"], /^ipc: unknown verb 'lsten'\n\(Did you mean listen\?\)\n/],
       [["--frobnicate"], /^ipc: unknown option '--frobnicate'\n/],
-      [["help", "nonsense"], /^ipc: unknown verb 'nonsense'\n/],
+      [["help", "snd"], /^ipc: unknown verb or topic 'snd'\n\(Did you mean send\?\)\n/],
       [["send"], /^ipc: missing required argument 'channel'\nUsage: ipc send /],
       [["listen", "--raw", "--jsn", "x"], /^ipc: unknown option '--jsn'\n\(Did you mean --json\?\)\n/],
     ] as const

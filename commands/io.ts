@@ -14,6 +14,8 @@ import type { EndingSignal } from "./exit_codes.ts";
 export interface Output {
   /** Whether people look at it. */
   readonly is_terminal: boolean;
+  /** How wide the terminal is, if it is one. */
+  readonly columns?: number | undefined;
   /**
    * Writes all of it before it returns.
    *
@@ -98,6 +100,15 @@ class ProcessOutput implements Output {
 
   get is_terminal(): boolean {
     return this.#file.isTerminal();
+  }
+
+  get columns(): number | undefined {
+    if (!this.is_terminal) return undefined;
+    try {
+      return Deno.consoleSize().columns || undefined;
+    } catch {
+      return undefined; // a terminal that does not say
+    }
   }
 
   write(data: Uint8Array | string): void {

@@ -21,7 +21,7 @@ export class MemoryOutput implements Output {
   readonly #parts: Uint8Array[] = [];
 
   /** @param closed Whether its reader has gone. */
-  constructor(readonly is_terminal = false, public closed = false) {}
+  constructor(readonly is_terminal = false, public closed = false, public columns?: number) {}
 
   write(data: Uint8Array | string): void {
     if (this.closed) throw new BrokenPipe("closed");
@@ -39,6 +39,8 @@ export class MemoryOutput implements Output {
 export interface MemoryOptions {
   /** What standard input gives, a read each. */
   stdin?: readonly (string | Uint8Array)[];
+  /** The width of the terminal that standard output is then. */
+  columns?: number;
   env?: Record<string, string>;
   cwd?: string;
 }
@@ -46,7 +48,7 @@ export interface MemoryOptions {
 /** Makes surroundings. */
 export function memoryIo(options: MemoryOptions = {}): MemoryIo {
   const listeners = new Map<EndingSignal, Set<() => void>>();
-  const stdout = new MemoryOutput();
+  const stdout = new MemoryOutput(options.columns !== undefined, false, options.columns);
   const input = (options.stdin ?? []).map((part) => typeof part === "string" ? new TextEncoder().encode(part) : part);
   return {
     stdin: {

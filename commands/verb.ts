@@ -4,10 +4,18 @@
  *
  * @module
  */
-import { Command, CommanderError, InvalidArgumentError, Option, type OptionValues } from "@commander-js/extra-typings";
+import {
+  Command,
+  CommanderError,
+  Help,
+  InvalidArgumentError,
+  Option,
+  type OptionValues,
+} from "@commander-js/extra-typings";
 import { parseDuration } from "../config/units.ts";
 import { checkClientName } from "../protocol/bodies.ts";
 import type { Io } from "./io.ts";
+import { itemText } from "./wrapping.ts";
 
 /** One verb. Its module exports it as `verb`. */
 export interface Verb<Options> {
@@ -32,10 +40,20 @@ export class UsageError extends Error {
 /** Help was asked for; the message is its text. */
 export class HelpRequested extends Error {
   override readonly name = "HelpRequested";
+  /**
+   * @param parser Whose help.
+   * @param textFor The same for lines of another width.
+   */
+  constructor(message: string, readonly parser: DescribedParser, readonly textFor: (columns: number) => string) {
+    super(message);
+  }
 }
 
-/** Where help goes on to the next line. */
-const HELP_COLUMNS = 100;
+/** Where help goes on to the next line, if it is not for a terminal. */
+export const HELP_COLUMNS = 100;
+
+/** Lines for the end of a parser's help. */
+const EXAMPLES = new WeakMap<object, readonly string[]>();
 
 /**
  * A parser of one verb's arguments. It writes nothing and ends nothing: see {@linkcode parseArguments}.
@@ -49,7 +67,18 @@ export function argumentParser(name: string, description: string, examples: read
     .description(description)
     .helpOption("-h, --help", "print this")
     .allowExcessArguments(false)
-    .exitOverride();
+    .exitOverride()
+    .configureHelp({
+      minWidthToWrap: 10,
+      formatItem: (term, columns, description, { helpWidth }) =>
+        itemText(term, columns, description, helpWidth ?? HELP_COLUMNS),
+      // What is without end by default goes without saying.
+      optionDescription(option) {
+        if (option.defaultValue === Infinity) return option.description;
+        return Help.prototype.optionDescription.call(this, option);
+      },
+    });
+  EXAMPLES.set(parser, examples);
   if (examples.length > 0) {
     parser.addHelpText(
       "after",
@@ -57,6 +86,11 @@ export function argumentParser(name: string, description: string, examples: read
     );
   }
   return parser;
+}
+
+/** The examples that a parser was made with. */
+export function examplesOf(parser: DescribedParser): readonly string[] {
+  return EXAMPLES.get(parser) ?? [];
 }
 
 /**
@@ -69,12 +103,12 @@ export function parseArguments<Args extends unknown[], Options extends OptionVal
   parser: Command<Args, Options>,
   argv: readonly string[],
 ): { args: Args; options: Options } {
-  let help = "";
+  let help = "", width = HELP_COLUMNS;
   parser.configureOutput({
     writeOut: (text) => help += text,
     writeErr: () => {},
-    getOutHelpWidth: () => HELP_COLUMNS,
-    getErrHelpWidth: () => HELP_COLUMNS,
+    getOutHelpWidth: () => width,
+    getErrHelpWidth: () => width,
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   });
@@ -82,7 +116,13 @@ export function parseArguments<Args extends unknown[], Options extends OptionVal
     parser.parse(argv, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) throw new HelpRequested(help);
+    if (error.exitCode === 0) {
+      throw new HelpRequested(help, parser, (columns) => {
+        [help, width] = ["", columns];
+        parser.outputHelp();
+        return help;
+      });
+    }
     throw new UsageError(error.message.replace(/^error: /, ""), usageOf(parser));
   }
   return { args: parser.processedArgs as Args, options: parser.opts() as Options };
@@ -97,6 +137,39 @@ export function usageError(parser: NamedParser, message: string): UsageError {
 export interface NamedParser {
   name(): string;
   usage(): string;
+}
+
+/** What a parser says about itself: for help, completion and manual pages. */
+export interface DescribedParser extends NamedParser {
+  description(): string;
+  readonly registeredArguments: readonly DescribedArgument[];
+  readonly options: readonly DescribedOption[];
+}
+
+/** An argument of a {@linkcode DescribedParser}. */
+export interface DescribedArgument {
+  readonly description: string;
+  readonly required: boolean;
+  readonly variadic: boolean;
+  readonly argChoices?: string[] | undefined;
+  readonly defaultValue?: unknown;
+  name(): string;
+}
+
+/** An option of a {@linkcode DescribedParser}. */
+export interface DescribedOption {
+  readonly flags: string;
+  readonly description: string;
+  readonly short?: string | undefined;
+  readonly long?: string | undefined;
+  /** It takes a value. */
+  readonly required: boolean;
+  /** It may take a value. */
+  readonly optional: boolean;
+  readonly negate: boolean;
+  readonly hidden: boolean;
+  readonly argChoices?: string[] | undefined;
+  readonly defaultValue?: unknown;
 }
 
 function usageOf(parser: NamedParser): string {

@@ -70,5 +70,14 @@ export const VERBS: readonly VerbEntry[] = [
     local: true,
     load: () => import("./sockname.ts"),
   },
+  {
+    name: "completion",
+    summary: "print what makes a shell complete ipc's arguments",
+    load: () => import("./completion.ts"),
+  },
+  { name: "help", summary: "print the help of a verb or about a topic", load: () => import("./help.ts") },
   { name: "version", summary: "print the version", load: () => import("./version.ts") },
 ];
+
+/** Loads what stands in for a verb where none is named. */
+export const loadOverview = () => import("./overview.ts");

@@ -1,0 +1,19 @@
+/**
+ * Variables of the environment that are no settings, and what they are for: for `ipc help environment` and the manual
+ * pages. A test compares them with docs/configuration.md.
+ *
+ * @module
+ */
+
+/** By name. */
+export const OTHER_VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
+  ["IPC_CONFIG", "the one configuration file to read, as --config"],
+  ["IPC_AUTOSTART", "0: listen and handle start no broker, as --no-autostart"],
+  ["IPC_CONNECT", "the broker to connect to, if it is not this machine's, as --connect"],
+  ["IPC_CA", "the certificate of who signed that broker's, as --ca"],
+  ["IPC_TOKEN_FILE", "the file that holds the token to show, as --token-file"],
+  ["IPC_CHANNEL", "set for commands that listen and handle run: the channel"],
+  ["IPC_SEQ", "set for commands that listen runs: the event's sequence number"],
+  ["IPC_SOURCE", "set for commands that listen and handle run: the sender's id"],
+  ["IPC_SOURCE_NAME", "set for commands that listen runs: the sender's name"],
+];
