@@ -51,6 +51,12 @@ export class ChannelGlobs implements AsyncDisposable {
     await this.#list(false);
   }
 
+  /** Resolves when all is dealt with that the broker told of so far. */
+  async settled(): Promise<void> {
+    await this.#control?.flush();
+    await this.#work;
+  }
+
   async #list(late: boolean): Promise<void> {
     const channels = await this.#control!.invoke({ method: "channels", params: {} }) as { channel: string }[];
     for (const { channel } of channels) if (this.#fits(channel)) await this.#events.opened(channel, late);

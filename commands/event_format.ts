@@ -11,7 +11,6 @@ import { decodeBody } from "../protocol/msgpack.ts";
 import type { StructuredCodec } from "../protocol/payload.ts";
 import { ByteSink } from "./byte_sink.ts";
 import { eachFrame } from "./event_frames.ts";
-import { printable } from "./notice.ts";
 import { payloadJson, payloadText } from "./payload_text.ts";
 
 /** What a format may want to know of an event beside the frame. */
@@ -37,6 +36,9 @@ export interface Formatted {
  * @throws {StructuredNeeded} If it meets a structured payload and has nothing to read it with. Call again with that.
  */
 export type EventFormat = (frames: Uint8Array<ArrayBuffer>, most: number, context: EventContext) => Formatted;
+
+/** Writes one event. */
+export type WriteEvent = (sink: ByteSink, frame: Frame, context: EventContext) => void;
 
 /** What stands behind each event. */
 export type Terminator = "" | "\n" | "\0";
@@ -98,50 +100,8 @@ export function eventJson(frame: Frame, context: EventContext): string {
   return `${known.slice(0, -1)}${headers},"data":${payloadJson(encodingIn(frame), frame.payload, structured)}}`;
 }
 
-/** Writes one part of a line. */
-type WritePart = (sink: ByteSink, frame: Frame, context: EventContext) => void;
-
-const DIRECTIVES: Readonly<Record<string, WritePart>> = {
-  c: (sink, _frame, { channel }) => sink.push(channel),
-  s: (sink, frame) => sink.push(String(sequenceOf(frame))),
-  i: (sink, frame) => sink.push(String(frame.source)),
-  n: (sink, frame, { nameOf }) => sink.push(printable(nameOf(frame.source))),
-  t: (sink) => sink.push(new Date().toISOString()),
-  h: (sink, frame) => sink.push(frame.headers.length === 0 ? "{}" : toJsonText(decodeBody(frame.headers))),
-  p: (sink, frame, { structured }) => sink.push(payloadText(encodingIn(frame), frame.payload, structured)),
-  j: (sink, frame, context) => sink.push(eventJson(frame, context)),
-  "%": (sink) => sink.push("%"),
-};
-
-/** What a format's text may hold, for the help. */
-export const DIRECTIVES_HELP = "%c channel, %s sequence number, %i sender's id, %n its name, %t time, " +
-  "%h headers, %p payload, %j all as JSON, %%; \\n, \\t, \\0, \\\\";
-
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", "0": "\0", "\\": "\\" };
-
-/**
- * A format that somebody wrote.
- *
- * @throws {RangeError} If it holds a directive that is not known.
- */
-export function textFormat(text: string, terminator: Terminator): EventFormat {
-  const parts: WritePart[] = [];
-  for (const [part, directive, escape] of text.matchAll(/%(.?)|\\(.?)|[^%\\]+/gsu)) {
-    if (directive !== undefined) {
-      const write = Object.hasOwn(DIRECTIVES, directive) ? DIRECTIVES[directive] : undefined;
-      if (write === undefined) throw new RangeError(`${JSON.stringify(part)} is not one of ${DIRECTIVES_HELP}`);
-      parts.push(write);
-    } else {
-      const literal = escape === undefined ? part : ESCAPES[escape] ?? part;
-      parts.push((sink) => sink.push(literal));
-    }
-  }
-  return eventFormat((sink, frame, context) => {
-    for (const write of parts) write(sink, frame, context);
-  }, terminator);
-}
-
-function eventFormat(write: WritePart, terminator: Terminator): EventFormat {
+/** A format that writes one event after the other. */
+export function eventFormat(write: WriteEvent, terminator: Terminator): EventFormat {
   const sink = new ByteSink();
   return (frames, most, context) => {
     sink.clear();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
 import { encodeBody } from "../protocol/msgpack.ts";
 import { structuredCodec } from "../protocol/structured_clone.ts";
-import { type EventContext, type EventFormat, jsonFormat, payloadFormat, textFormat } from "./event_format.ts";
+import { type EventContext, type EventFormat, jsonFormat, payloadFormat } from "./event_format.ts";
 import { StructuredNeeded } from "./payload_text.ts";
 
 const CONTEXT: EventContext = {
@@ -94,23 +94,4 @@ Deno.test("jsonFormat() prints one object a line with all there is to know", () 
   assert.equal(JSON.parse(lines[2]!).seq, 0);
   // What is not what its sender said is shown as bytes.
   for (const line of lines.slice(2)) assert.equal(JSON.parse(line).data.encoding, "base64");
-});
-
-Deno.test("textFormat() fills in its directives", () => {
-  const frames = run(event("p%q", { headers: encodeBody({ k: "v" }) }));
-  for (
-    const [text, expected] of [
-      ["%c %s %i %n %p", "deploys 4294967299 7 bo\\x1bb p%q\n"],
-      ["%h", '{"k":"v"}\n'],
-      ["100%% \\t|\\n|\\\\|\\x", "100% \t|\n|\\|\\x\n"],
-      ["", "\n"],
-      ["ünicode", "ünicode\n"],
-    ] as const
-  ) assert.equal(printed(textFormat(text, "\n"), frames), expected, text);
-  assert.match(printed(textFormat("%t", ""), frames), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-  assert.equal(JSON.parse(printed(textFormat("%j", ""), frames)).data, "p%q");
-});
-
-Deno.test("textFormat() refuses directives that it does not know", () => {
-  for (const text of ["%q", "a%", "%%%"]) assert.throws(() => textFormat(text, "\n"), RangeError, text);
 });

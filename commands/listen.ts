@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { isGlob } from "../protocol/channel_name.ts";
 import { type Overflow, OVERFLOWS } from "../protocol/bodies.ts";
 import { Option } from "@commander-js/extra-typings";
 import { autostartWanted } from "./connection.ts";
-import { DIRECTIVES_HELP, type EventFormat, jsonFormat, payloadFormat, textFormat } from "./event_format.ts";
+import { type EventFormat, jsonFormat, payloadFormat } from "./event_format.ts";
 import type { Io } from "./io.ts";
 import { checkCommand } from "./run_command.ts";
 import {
@@ -14,12 +15,22 @@ import {
   countArgument,
   durationArgument,
   nameArgument,
+  type NamedParser,
   numberArgument,
   parseArguments,
   splitCommand,
   usageError,
   type Verb,
 } from "./verb.ts";
+import { DIRECTIVES_HELP, textFormat } from "./text_format.ts";
+import { type Condition, parseCondition } from "./where.ts";
+
+/** An event of a channel. */
+export interface Since {
+  /** Which of the channel's sequences; the present one without it. */
+  epoch: string | undefined;
+  seq: number;
+}
 
 /** Options of `ipc listen`. */
 export interface ListenOptions {
@@ -40,6 +51,14 @@ export interface ListenOptions {
   command: readonly string[];
   /** How many commands run at once. */
   jobs: number;
+  /** Run one command at a time, with the newest event. */
+  coalesce: boolean;
+  /** The same, once no event has come for this long; 0 for at once. */
+  debounce_ms: number;
+  /** The command to run once nothing can be missed; empty for none. */
+  then: readonly string[];
+  /** Take only events whose payload fits. */
+  where: Condition | undefined;
   /** Tell who comes and goes. */
   presence: boolean;
   /** A gap is an error. */
@@ -47,6 +66,8 @@ export interface ListenOptions {
   overflow: Overflow | undefined;
   /** Begin with this many of the latest events. */
   last: number;
+  /** Begin behind this event. */
+  since: Since | undefined;
   /** File descriptor to write a line to when all is set up. */
   ready_fd: number | undefined;
   autostart: boolean;
@@ -61,6 +82,9 @@ export function parseListen(argv: readonly string[]): ListenOptions {
     "ipc listen --json 'sensor.*' | jq .data",
     "ipc listen -n 1 -t 30s deploys",
     "ipc listen deploys -- notify-send Deployed",
+    "ipc listen cache.dirty --debounce 500ms -- ./rebuild.sh",
+    "ipc listen -n 1 -t 5s answers --then -- ipc send questions 'how are you?'",
+    "ipc listen sensors --where '@.celsius > 80' -F '%t{%H:%M:%S} %-20n %p'",
   ])
     .usage("[options] <channel or glob>... [-- <command> [argument...]]")
     .argument("<channel...>", "names, or globs with * ? [a-z]; channels that appear later are included")
@@ -73,10 +97,15 @@ export function parseListen(argv: readonly string[]): ListenOptions {
     .option("-F, --format <text>", `print this for each: ${DIRECTIVES_HELP}`)
     .option("--exec <command>", "run this in a shell for each event, the payload on its standard input")
     .option("--jobs <n>", "how many commands may run at once", countArgument, 1)
+    .option("--coalesce", "run one command at a time, with the newest event; skip those before it")
+    .option("--debounce <duration>", "the same, once no event has come for this long", durationArgument)
+    .option("--then", "run the command behind -- once nothing can be missed, and leave with its status")
+    .option("--where <condition>", "only events whose payload fits: '@.status == \"ok\" && @.sizes[0] > 3'")
     .option("--presence", "tell who comes and goes, on standard error or, with --json, as objects")
     .option("--strict", "exit 1 when events were missed")
     .addOption(new Option("--overflow <policy>", "when this listener is too slow").choices(OVERFLOWS))
     .option("--last <n>", "begin with this many of the latest events, as far as the broker has them", numberArgument, 0)
+    .option("--since <seq>", "begin behind the event of this number (or EPOCH:number)", sinceArgument)
     .option("--ready-fd <n>", "write a line to this file descriptor once nothing can be missed", numberArgument)
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
     .option("--name <name>", "what others see as the listener's name", nameArgument, "ipc listen");
@@ -85,19 +114,28 @@ export function parseListen(argv: readonly string[]): ListenOptions {
   const chosen = (["json", "raw", "format", "exec"] as const).filter((name) => options[name] !== undefined);
   if (chosen.length > 1) throw usageError(parser, `--${chosen[0]} and --${chosen[1]} exclude each other`);
   if (options.raw && options.null) throw usageError(parser, "--raw and --null exclude each other");
-  if (command.length > 0 && chosen.length > 0) {
-    throw usageError(parser, `--${chosen[0]} and a command exclude each other`);
+  const then = options.then ? command : [], each = options.then ? [] : command;
+  if (options.then && then.length === 0) throw usageError(parser, "--then needs a command behind --");
+  if (each.length > 0 && chosen.length > 0) throw usageError(parser, `--${chosen[0]} and a command exclude each other`);
+  const run = options.exec === undefined ? each : ["/bin/sh", "-c", options.exec];
+  for (const name of ["coalesce", "debounce"] as const) {
+    if (options[name] === undefined) continue;
+    if (run.length === 0) throw usageError(parser, `--${name} needs a command to run`);
+    if (options.jobs > 1) throw usageError(parser, `--${name} runs one command at a time: it excludes --jobs`);
   }
-  const run = options.exec === undefined ? command : ["/bin/sh", "-c", options.exec];
+  if (options.since !== undefined) {
+    if (options.last > 0) throw usageError(parser, "--since and --last exclude each other");
+    if (channels.length > 1 || isGlob(channels[0]!)) {
+      throw usageError(parser, "--since takes one channel: each has numbers of its own");
+    }
+  }
   const terminator = options.raw ? "" : options.null ? "\0" : "\n";
-  let format: EventFormat;
-  try {
-    if (options.json) format = jsonFormat(terminator);
-    else if (options.format !== undefined) format = textFormat(options.format, terminator);
-    else format = payloadFormat(terminator, options.raw ?? false);
-  } catch (error) {
-    throw usageError(parser, `--format: ${(error as Error).message}`);
-  }
+  const written = options.format === undefined
+    ? undefined
+    : given(parser, "--format", () => textFormat(options.format!, terminator));
+  const format = options.json
+    ? jsonFormat(terminator)
+    : written?.format ?? payloadFormat(terminator, options.raw ?? false);
   return {
     channels,
     count: options.count,
@@ -105,21 +143,42 @@ export function parseListen(argv: readonly string[]): ListenOptions {
     idle_ms: options.idle,
     json: options.json ?? false,
     format,
-    names: options.json === true || /%[nj]/.test(options.format ?? "") || run.length > 0,
+    names: options.json === true || written?.names === true || run.length > 0,
     command: run,
     jobs: options.jobs,
+    coalesce: options.coalesce ?? options.debounce !== undefined,
+    debounce_ms: options.debounce === undefined || options.debounce === Infinity ? 0 : options.debounce,
+    then,
+    where: options.where === undefined ? undefined : given(parser, "--where", () => parseCondition(options.where!)),
     presence: options.presence ?? false,
     strict: options.strict ?? false,
     overflow: options.overflow,
     last: options.last,
+    since: options.since,
     ready_fd: options.readyFd,
     autostart: options.autostart,
     name: options.name,
   };
 }
 
+function sinceArgument(text: string): Since {
+  const at = text.lastIndexOf(":");
+  return { epoch: at < 0 ? undefined : text.slice(0, at), seq: numberArgument(text.slice(at + 1)) };
+}
+
+/** Reads what an option holds. @throws {UsageError} If that cannot be read. */
+function given<Value>(parser: NamedParser, option: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw usageError(parser, `${option}: ${(error as Error).message}`);
+  }
+}
+
 export async function runListen(options: ListenOptions, io: Io): Promise<number> {
-  if (options.command.length > 0) await checkCommand(options.command[0]!, io.env("PATH"));
+  for (const [program] of [options.command, options.then]) {
+    if (program !== undefined) await checkCommand(program, io.env("PATH"));
+  }
   const { Listening } = await import("./listening.ts");
   await using listening = new Listening({ ...options, autostart: autostartWanted(options.autostart, io) }, io);
   return await listening.run();

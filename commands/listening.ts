@@ -14,22 +14,28 @@ import { FLAGS } from "../protocol/frame.ts";
 import type { StructuredCodec } from "../protocol/payload.ts";
 import { ClientNames } from "./client_names.ts";
 import { askBroker, openChannel, type OpenOptions } from "./connection.ts";
-import { type EventContext, sequenceOf } from "./event_format.ts";
+import { type EventContext, type Formatted, sequenceOf } from "./event_format.ts";
 import { eachFrame } from "./event_frames.ts";
 import { EventCommands } from "./event_commands.ts";
-import { EXIT, Failure } from "./exit_codes.ts";
+import { fittingFrames } from "./event_filter.ts";
+import { type EndingSignal, EXIT, Failure, SIGNAL_EXITS } from "./exit_codes.ts";
 import { ChannelGlobs } from "./channel_globs.ts";
 import type { Io, Output } from "./io.ts";
-import type { ListenOptions } from "./listen.ts";
+import type { ListenOptions, Since } from "./listen.ts";
 import { describeGap, notice, noticesOf, printable } from "./notice.ts";
 import { loadStructuredCodec, StructuredNeeded } from "./payload_text.ts";
 import { type EndingSignals, endingSignals } from "./signals.ts";
+import { ThenCommand } from "./then_command.ts";
+import type { Condition } from "./where.ts";
 
 /** Gives the events of one channel to somebody; resolves when there is room for more. */
 type Take = (frames: Uint8Array<ArrayBuffer>, context: EventContext) => void | Promise<void>;
 
 /** A position before the first event that the broker still has, in any epoch: no epoch is called so. */
 const BEFORE_ANY = { epoch: "-", seq: 0 };
+
+/** An epoch that was, whatever it was called. */
+const ANOTHER_EPOCH = "?";
 
 /** See the module's head. */
 export class Listening implements AsyncDisposable {
@@ -39,21 +45,28 @@ export class Listening implements AsyncDisposable {
   readonly #channels = new Map<string, Channel>();
   readonly #end = Promise.withResolvers<number>();
   readonly #commands: EventCommands | undefined;
+  readonly #then: ThenCommand | undefined;
+  /** Whether the command of `--then` was started and has not ended. */
+  #then_runs = false;
   readonly #signals: EndingSignals | undefined;
   #globs: ChannelGlobs | undefined;
   #structured: StructuredCodec | undefined;
   #count = 0;
   #ended = false;
   #last_event_ms = performance.now();
+  /** Runs of events that somebody still works on. */
+  #pending = 0;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(options: ListenOptions, io: Io) {
     this.#options = options;
     this.#io = io;
     this.#output = io.stdout;
-    if (options.command.length === 0) return;
-    this.#signals = endingSignals(io);
-    this.#commands = new EventCommands(options.command, options.jobs, io, (error) => this.#fail(error));
+    if (options.command.length > 0) {
+      this.#commands = new EventCommands(options, io, () => this.#claim(1), (error) => this.#fail(error));
+    }
+    if (options.then.length > 0) this.#then = new ThenCommand(options.then);
+    if (this.#commands !== undefined || this.#then !== undefined) this.#signals = endingSignals(io);
   }
 
   /** Listens until something ends it. @returns The exit code. */
@@ -73,23 +86,30 @@ export class Listening implements AsyncDisposable {
       this.#last_event_ms = performance.now();
       this.#watchIdle(idle_ms);
       if (ready_fd !== undefined) await writeReady(ready_fd);
+      this.#startThen();
     };
     await Promise.race([setUp(), this.#end.promise]);
     const code = await this.#end.promise;
-    return code === EXIT.OK && await this.#commands?.finish() === "failed" ? EXIT.NEGATIVE : code;
+    const signal = (Object.keys(SIGNAL_EXITS) as EndingSignal[]).find((name) => SIGNAL_EXITS[name] === code);
+    if (this.#then_runs && signal !== undefined) return await this.#then!.stop(signal) ?? code;
+    if (code !== EXIT.OK) return code;
+    if (this.#commands === undefined) return code;
+    const finished = this.#commands.finish(this.#count < this.#options.count);
+    const last = await Promise.race([finished, this.#signals!.ended]);
+    return last === "done" ? code : last === "failed" ? EXIT.NEGATIVE : last;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    await this.#commands?.stop();
+    await Promise.all([this.#commands?.stop(), this.#then?.stop("SIGTERM")]);
     this.#signals?.[Symbol.dispose]();
     await this.#globs?.[Symbol.asyncDispose]();
     await Promise.all([...this.#channels.values()].map((channel) => channel.close()));
   }
 
   async #open(name: string, more: OpenOptions): Promise<void> {
-    const { overflow, autostart, presence, names, last } = this.#options;
+    const { overflow, autostart, presence, names, last, since } = this.#options;
     const known = new ClientNames();
     const told = noticesOf(name, this.#io.stderr);
     const channel = await openChannel(name, this.#io, {
@@ -100,6 +120,7 @@ export class Listening implements AsyncDisposable {
       autostart,
       onnotice: (about: Notice) => about.type === "gap" ? this.#gap(name, about) : told(about),
       ...(last > 0 ? await latest(name, last, this.#io) : {}),
+      ...(since !== undefined ? await behind(name, since, this.#io) : {}),
       ...more,
     });
     if (this.#ended) return await channel.close();
@@ -117,12 +138,20 @@ export class Listening implements AsyncDisposable {
     }
     const take: Take = this.#commands === undefined
       ? (frames, context) => this.#print(frames, context)
-      : (frames, context) => this.#commands!.push(frames, () => this.#claim(1), context);
+      : (frames, context) => {
+        this.#last_event_ms = performance.now();
+        return this.#commands!.push(frames, context);
+      };
+    const { where } = this.#options;
     let begun = more.resume === undefined;
     channel.listenRuns((frames, gap) => {
       if (gap !== undefined) return this.#gap(name, gap);
       begun ||= this.#begin(channel, frames);
-      return this.#guard(() => take(frames, context));
+      return this.#guard(
+        where === undefined ? take : (frames, context) => this.#fitting(frames, context, where, take),
+        frames,
+        context,
+      );
     });
     channel.closed.then((error) => this.#closed(name, error));
   }
@@ -157,29 +186,60 @@ export class Listening implements AsyncDisposable {
     await this.#globs.open(this.#io, { name: this.#options.name, autostart: this.#options.autostart });
   }
 
-  /** What a callback throws ends the command; so does the last event that was asked for. */
-  #guard(work: () => void | Promise<void>): void | Promise<void> {
+  /** Has events taken. What is thrown meanwhile ends the command. */
+  #guard(take: Take, frames: Uint8Array<ArrayBuffer>, context: EventContext): void | Promise<void> {
     if (this.#ended) return;
-    this.#last_event_ms = performance.now();
     try {
-      const pending = work();
-      return pending?.catch((error) => this.#fail(error));
+      const pending = take(frames, context);
+      if (pending === undefined) return;
+      this.#pending++;
+      return pending.catch((error) => this.#fail(error)).finally(() => this.#pending--);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #print(frames: Uint8Array<ArrayBuffer>, context: EventContext): void | Promise<void> {
+  /** Has those taken that fit. */
+  #fitting(
+    frames: Uint8Array<ArrayBuffer>,
+    context: EventContext,
+    where: Condition,
+    take: Take,
+  ): void | Promise<void> {
+    let fitting: Uint8Array<ArrayBuffer>;
     try {
-      const { bytes, count } = this.#options.format(frames, this.#options.count - this.#count, context);
-      this.#output.write(bytes);
-      this.#claim(count);
+      fitting = fittingFrames(frames, where, context.structured);
     } catch (error) {
-      if (!(error instanceof StructuredNeeded)) throw error;
-      return loadStructuredCodec().then((codec) => {
-        this.#structured = context.structured = codec;
-        return this.#ended ? undefined : this.#print(frames, context);
-      });
+      return this.#withCodec(error, context, () => this.#fitting(frames, context, where, take));
+    }
+    return fitting.length === 0 ? undefined : take(fitting, context);
+  }
+
+  #print(frames: Uint8Array<ArrayBuffer>, context: EventContext): void | Promise<void> {
+    this.#last_event_ms = performance.now();
+    let printed: Formatted;
+    try {
+      printed = this.#options.format(frames, this.#options.count - this.#count, context);
+    } catch (error) {
+      return this.#withCodec(error, context, () => this.#print(frames, context));
+    }
+    this.#output.write(printed.bytes);
+    this.#claim(printed.count);
+  }
+
+  /** Loads what reads structured payloads, if it was that that was missing, and tries again. */
+  async #withCodec(error: unknown, context: EventContext, again: () => void | Promise<void>): Promise<void> {
+    if (!(error instanceof StructuredNeeded)) throw error;
+    this.#structured = context.structured = await loadStructuredCodec();
+    if (!this.#ended) await again();
+  }
+
+  /** Writes a line that is no event. */
+  #tell(object: Record<string, unknown>): void {
+    try {
+      this.#output.write(`${JSON.stringify(object)}\n`);
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
@@ -187,7 +247,8 @@ export class Listening implements AsyncDisposable {
   #claim(count: number): boolean {
     if (this.#ended || this.#count + count > this.#options.count) return false;
     this.#count += count;
-    if (this.#count === this.#options.count) this.#finish(EXIT.OK);
+    // The command of --then has the last word.
+    if (this.#count === this.#options.count && !this.#then_runs) this.#finish(EXIT.OK);
     return true;
   }
 
@@ -195,9 +256,7 @@ export class Listening implements AsyncDisposable {
     // A channel that was opened late is asked for from its start, as if in another epoch: there was nothing before.
     if (this.#ended || gap.epoch === BEFORE_ANY.epoch) return;
     notice(this.#io.stderr, `${channel}: ${describeGap(gap)}`);
-    if (this.#options.json) {
-      this.#guard(() => this.#output.write(`${JSON.stringify({ channel, ...gap })}\n`));
-    }
+    if (this.#options.json) this.#tell({ channel, ...gap });
     if (this.#options.strict) this.#finish(EXIT.NEGATIVE);
   }
 
@@ -205,8 +264,7 @@ export class Listening implements AsyncDisposable {
     if (this.#ended) return;
     if (this.#options.json) {
       const object = { type: "presence", channel, event, client, name, listen, handle, reason };
-      this.#guard(() => this.#output.write(`${JSON.stringify(object)}\n`));
-      return;
+      return this.#tell(object);
     }
     const roles = [listen ? "listens" : "", handle ? "handles" : ""].filter((role) => role !== "").join(" and ");
     const what = event === "leave" ? `left${reason ? `: ${reason}` : ""}` : roles || "sends";
@@ -221,9 +279,39 @@ export class Listening implements AsyncDisposable {
     this.#fail(error ?? new IpcError("SHUTDOWN", `channel ${name} was closed`));
   }
 
+  #startThen(): void {
+    if (this.#then === undefined || this.#ended) return;
+    this.#then_runs = true;
+    this.#then.start().then((status) => this.#thenEnded(status)).catch((error) => this.#fail(error));
+  }
+
+  /** All that the command brought about is printed first. If events are still to come, they are waited for. */
+  async #thenEnded(status: number): Promise<void> {
+    this.#then_runs = false;
+    if (this.#ended) return;
+    this.#last_event_ms = performance.now();
+    const { count, idle_ms } = this.#options;
+    if (status === 0 && this.#count < count && (count < Infinity || idle_ms < Infinity)) return;
+    await this.#drain();
+    this.#finish(status);
+  }
+
+  /** Resolves when everything is printed that the broker has accepted by now. */
+  async #drain(): Promise<void> {
+    await this.#globs?.settled();
+    const flushed = [...this.#channels.values()].map(async (channel) => {
+      let done = false;
+      // A broker that does not come back has nothing more to say.
+      channel.flush().catch(() => {}).finally(() => done = true);
+      while (!done && channel.connected) await pause();
+    });
+    await Promise.all(flushed);
+    while (this.#pending > 0 && !this.#ended) await pause();
+  }
+
   #watchIdle(idle_ms: number): void {
     if (idle_ms === Infinity || this.#ended) return;
-    const left = this.#last_event_ms + idle_ms - performance.now();
+    const left = this.#then_runs ? idle_ms : this.#last_event_ms + idle_ms - performance.now();
     if (left > 0) this.#after(left, () => this.#watchIdle(idle_ms));
     else if (this.#options.count === Infinity) this.#finish(EXIT.OK);
     else this.#timeOut(`and then none for ${formatDuration(idle_ms)}`);
@@ -256,19 +344,40 @@ export class Listening implements AsyncDisposable {
   }
 }
 
-/** Where to begin so that the latest events come first. */
-async function latest(channel: string, last: number, io: Io): Promise<OpenOptions> {
+/** How often to look whether there is still something to come. */
+const DRAIN_POLL_MS = 5;
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+}
+
+/** Where a channel stands; `undefined` if it is not open. */
+async function standing(
+  channel: string,
+  io: Io,
+): Promise<{ epoch: string; seq: number; history: { from_seq: number } } | undefined> {
   try {
-    const { epoch, seq, history } = await askBroker("channel", { channel }, io) as {
-      epoch: string;
-      seq: number;
-      history: { from_seq: number };
-    };
-    return { resume: { epoch, seq: Math.max(history.from_seq - 1, seq - last, 0) } };
+    return await askBroker("channel", { channel }, io) as { epoch: string; seq: number; history: { from_seq: number } };
   } catch (error) {
-    if (error instanceof IpcError && error.reason === "CHANNEL_NOT_FOUND") return {};
+    if (error instanceof IpcError && error.reason === "CHANNEL_NOT_FOUND") return undefined;
     throw error;
   }
+}
+
+/** Where to begin so that the latest events come first. */
+async function latest(channel: string, last: number, io: Io): Promise<OpenOptions> {
+  const now = await standing(channel, io);
+  if (now === undefined) return {};
+  const { epoch, seq, history } = now;
+  return { resume: { epoch, seq: Math.max(history.from_seq - 1, seq - last, 0) } };
+}
+
+/** Where to begin behind an event. One that is still to come is of another epoch: the numbers have begun again. */
+async function behind(channel: string, { epoch, seq }: Since, io: Io): Promise<OpenOptions> {
+  if (epoch !== undefined) return { resume: { epoch, seq } };
+  const now = await standing(channel, io);
+  if (now === undefined && seq === 0) return {};
+  return { resume: { epoch: now !== undefined && seq <= now.seq ? now.epoch : ANOTHER_EPOCH, seq } };
 }
 
 /** Tells whoever waits for it. @throws {Failure} If nothing can be written there. */

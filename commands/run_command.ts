@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { EXIT, Failure } from "./exit_codes.ts";
+import { type EndingSignal, EXIT, Failure, SIGNAL_EXITS } from "./exit_codes.ts";
 
 /** How long a command may take to end after TERM, unless somebody says otherwise. */
 export const KILL_AFTER_MS = 2_000;
@@ -26,15 +26,18 @@ export interface CommandOptions {
   command: readonly string[];
   /** Added to the environment. */
   env: Record<string, string>;
-  stdin: Uint8Array<ArrayBuffer>;
+  /** What it reads, or "inherit" for ipc's own standard input. */
+  stdin: Uint8Array<ArrayBuffer> | "inherit";
   /** Without it, standard output is ipc's own. */
   stdout?: TakeOutput;
   /** Without it, standard error is ipc's own. */
   stderr?: TakeOutput;
-  /** Ends the command. */
+  /** Ends the command, with the signal that its reason names, or TERM. */
   signal: AbortSignal;
   /** How long to wait between TERM and KILL. */
   kill_after_ms: number;
+  /** Ends what it left running as well, once it has ended by itself. */
+  leaves_nothing?: boolean;
 }
 
 /**
@@ -55,32 +58,42 @@ export async function runCommand(options: CommandOptions): Promise<number> {
   ]);
   const stop = AbortSignal.any([signal, failed.signal]);
   let stopped: Promise<void> | undefined;
-  const onStop = (): void => void (stopped = stopGroup(child.pid, ended, options.kill_after_ms));
+  const onStop = (): void => {
+    const first = isEndingSignal(stop.reason) ? stop.reason : "SIGTERM";
+    stopped = stopGroup(child.pid, ended, options.kill_after_ms, first);
+  };
   if (stop.aborted) onStop();
   else stop.addEventListener("abort", onStop, { once: true });
   const [status] = await ended;
   stop.removeEventListener("abort", onStop);
+  if (options.leaves_nothing) stopped ??= stopGroup(child.pid, ended, LEFT_BEHIND_MS, "SIGTERM");
   await stopped;
   if (failed.signal.aborted) throw failed.signal.reason;
   return status.code;
 }
 
+function isEndingSignal(reason: unknown): reason is EndingSignal {
+  return typeof reason === "string" && Object.hasOwn(SIGNAL_EXITS, reason);
+}
+
 /** What {@linkcode spawn} looks at. */
-type SpawnOptions = Pick<CommandOptions, "command" | "env" | "stdout" | "stderr">;
+type SpawnOptions =
+  & Pick<CommandOptions, "command" | "env" | "stdout" | "stderr">
+  & Partial<Pick<CommandOptions, "stdin">>;
 
 /**
- * Starts a command in a session of its own. Its standard input is a pipe.
+ * Starts a command in a session of its own. Its standard input is a pipe, if it is not to be ipc's own.
  *
  * @throws {Failure} With 127 if it is not found, 126 if it cannot be run.
  */
-export function spawn({ command, env, stdout, stderr }: SpawnOptions): Deno.ChildProcess {
+export function spawn({ command, env, stdin, stdout, stderr }: SpawnOptions): Deno.ChildProcess {
   const [program = "", ...args] = command;
   try {
     return new Deno.Command(program, {
       args,
       env,
       detached: true,
-      stdin: "piped",
+      stdin: stdin === "inherit" ? "inherit" : "piped",
       stdout: stdout === undefined ? "inherit" : "piped",
       stderr: stderr === undefined ? "inherit" : "piped",
     }).spawn();
@@ -97,7 +110,8 @@ function cannotRun(program: string, error: unknown): Failure {
 }
 
 /** That a command does not read what it is given is its own affair. */
-async function writeInput(child: Deno.ChildProcess, payload: Uint8Array<ArrayBuffer>): Promise<void> {
+async function writeInput(child: Deno.ChildProcess, payload: CommandOptions["stdin"]): Promise<void> {
+  if (payload === "inherit") return;
   const writer = child.stdin.getWriter();
   try {
     await writer.write(payload);
@@ -124,15 +138,24 @@ async function readOutput(
 }
 
 /**
- * TERM, then KILL to whoever is left. A group can be there although nobody in it runs any more, until all are reaped: so
- * once the command itself has ended, the others get no more than a little time.
+ * A first signal, then KILL to whoever is left. A group can be there although nobody in it runs any more, until all are
+ * reaped: so once the command itself has ended, the others get no more than a little time.
  */
-export async function stopGroup(pid: number, ended: Promise<unknown>, kill_after_ms: number): Promise<void> {
+export async function stopGroup(
+  pid: number,
+  ended: Promise<unknown>,
+  kill_after_ms: number,
+  first: EndingSignal = "SIGTERM",
+): Promise<void> {
   let kill_ms = performance.now() + kill_after_ms;
-  const leaderEnded = (): void => void (kill_ms = Math.min(kill_ms, performance.now() + LEFT_BEHIND_MS));
+  const leaderEnded = (): void => {
+    kill_ms = Math.min(kill_ms, performance.now() + LEFT_BEHIND_MS);
+    // What a shell started in the background takes no Ctrl-C.
+    if (first !== "SIGTERM") signalGroup(pid, "SIGTERM");
+  };
   ended.then(leaderEnded, leaderEnded);
-  signalGroup(pid, "SIGTERM");
-  // A stopped process takes TERM when it continues.
+  signalGroup(pid, first);
+  // A stopped process takes it when it continues.
   while (signalGroup(pid, "SIGCONT")) {
     if (performance.now() >= kill_ms) return void signalGroup(pid, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, GROUP_POLL_MS));

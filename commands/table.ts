@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { displayWidth } from "./display_width.ts";
 import { printable } from "./notice.ts";
 
 /** What may stand in a cell. */
@@ -18,9 +19,12 @@ export interface Column {
 export function tableText(columns: readonly Column[], rows: readonly (readonly Cell[])[]): string {
   if (rows.length === 0) return "";
   const lines = [columns.map(({ heading }) => heading), ...rows.map((row) => row.map(cellText))];
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => displayWidth(line[at]!))));
   return lines.map((line) => {
-    const cells = line.map((text, at) => columns[at]!.right ? text.padStart(widths[at]!) : text.padEnd(widths[at]!));
+    const cells = line.map((text, at) => {
+      const spaces = " ".repeat(widths[at]! - displayWidth(text));
+      return columns[at]!.right ? spaces + text : text + spaces;
+    });
     return `${cells.join("  ").trimEnd()}\n`;
   }).join("");
 }
