@@ -38,6 +38,7 @@ export class Load {
   /** What was not as it must be. */
   readonly faults: string[] = [];
   #stopping = false;
+  #goodbyes = 0;
   readonly #socket_dir: string;
   readonly #running: Promise<void>[] = [];
   /** Resolves when requests on "asking" are answered. */
@@ -118,7 +119,7 @@ export class Load {
   /** Half of them say goodbye, the others are gone. */
   async #goes(client: RawClient): Promise<void> {
     try {
-      if (this.#count("leaving") % 2 === 0) await client.send(encodeFrame({ type: FRAME_TYPES.BYE }));
+      if (this.#goodbyes++ % 2 === 0) await client.send(encodeFrame({ type: FRAME_TYPES.BYE }));
       else client.close();
     } catch (error) {
       if (!isClosed(error)) this.#fault(`one who goes: ${error}`);

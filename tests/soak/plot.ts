@@ -48,7 +48,7 @@ export function drawSoak(report: SoakReport): string {
     `<rect class="cold" x="${LEFT}" y="${top}" width="${(x(counted_from_ms) - LEFT).toFixed(1)}" height="${height}"/>`;
   return picture(WIDTH, HEIGHT, "The broker's memory and descriptors over time", COLOURS, [
     text(16, 24, `A broker for ${minutes} minutes`, "head"),
-    text(16, 42, `MiB above, how many below; the grey beginning does not count. ${said}.`, "small"),
+    text(16, 42, `MiB above, how many below; the grey beginning does not count: ${said}.`, "small"),
     cold(TOP, UPPER_HEIGHT),
     ...panel(samples, MEMORY, TOP, UPPER_HEIGHT, x),
     cold(lower, LOWER_HEIGHT),
@@ -56,7 +56,7 @@ export function drawSoak(report: SoakReport): string {
     ...ticks(ms / MINUTE_MS).map((minute) =>
       text(x(minute * MINUTE_MS) - 4, HEIGHT - FOOT + 16, String(minute), "small")
     ),
-    text(LEFT + PLOT_WIDTH + 8, HEIGHT - FOOT + 16, "minutes", "small"),
+    text(LEFT + PLOT_WIDTH + 20, HEIGHT - FOOT + 16, "minutes", "small"),
   ]);
 }
 

@@ -139,7 +139,7 @@ export function asText({ ms, judgements, accounts, canaries, faults, passed }: S
     ...table.map((row) => row.join("  ").trimEnd()),
     "",
     ...accounts.map(([what, count]) => `${String(count).padStart(8)} ${what} (${(count / ms * 1000).toFixed(1)}/s)`),
-    `canaries: ${canaries}`,
+    canaries,
     ...faults.map((fault) => `FAULT ${fault}`),
     passed ? "flat, and nothing was lost" : faults.length > 0 ? "FAILED" : "NOT FLAT",
   ].join("\n");
