@@ -7,7 +7,7 @@
  *
  *     deno run -A scripts/build.ts [DIRECTORY]
  *
- * Without a directory it also builds dist/npm/, see build_npm.ts.
+ * Without a directory it also builds dist/man/ and dist/npm/, see man_pages.ts and build_npm.ts.
  *
  * @module
  */
@@ -128,6 +128,9 @@ if (import.meta.main) {
   const { version, commit } = await buildProgram(directory);
   console.log(`${directory}/cli.js: ipc ${version} (${commit})`);
   if (directory === DIST) {
+    const { writeManPages } = await import("./man_pages.ts");
+    await writeManPages(`${DIST}/man`);
+    console.log(`${DIST}/man: the manual pages`);
     const { buildNpm } = await import("./build_npm.ts");
     await buildNpm(`${DIST}/npm`);
     console.log(`${DIST}/npm: the client library for Node.js`);

@@ -4,8 +4,8 @@
  *
  *     deno run -A scripts/install.ts [--prefix DIR] [--no-build] [--uninstall]
  *
- * The script goes into DIR/bin, ~/.local/bin unless a prefix is given, and the bundle into a directory of its own in
- * DIR/lib/ipc, so that the source may be moved or removed afterwards. A running ipc may still load a chunk of the bundle
+ * The script goes into DIR/bin, ~/.local/bin unless a prefix is given, the manual pages into DIR/share/man, where man(1)
+ * looks if DIR/bin is on the PATH, and the bundle into a directory of its own in DIR/lib/ipc, so that the source may be moved or removed afterwards. A running ipc may still load a chunk of the bundle
  * that it was started from: so that one stays until the next installation, and only older ones are removed.
  *
  * @module
@@ -14,6 +14,7 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { GLOBAL_OPTIONS } from "../commands/broker_options.ts";
 import { BROKER_ENVIRONMENT, RUN_FLAGS, VERB_PERMISSIONS } from "../commands/permissions.ts";
 import { buildProgram, DIST } from "./build.ts";
+import { MAN_MARK, writeManPages } from "./man_pages.ts";
 
 /** The second line of a script that this program wrote, and may write again. */
 const MARK = "# Installed by ipc's scripts/install.ts; overwritten by the next installation.";
@@ -72,11 +73,18 @@ export interface Places {
   script: string;
   /** Holds a directory for each bundle. */
   library: string;
+  /** Holds the sections of the manual. */
+  manual: string;
 }
 
 /** Where things go below a directory. */
 export function places(prefix: string): Places {
-  return { bin: `${prefix}/bin`, script: `${prefix}/bin/ipc`, library: `${prefix}/lib/ipc` };
+  return {
+    bin: `${prefix}/bin`,
+    script: `${prefix}/bin/ipc`,
+    library: `${prefix}/lib/ipc`,
+    manual: `${prefix}/share/man`,
+  };
 }
 
 /**
@@ -116,11 +124,33 @@ export async function installBundle(bundle: string, target: Places): Promise<voi
   }
 }
 
+/** Puts the manual pages in place, and takes away those of an earlier installation. */
+export async function installManual(target: Places): Promise<void> {
+  await removeManual(target);
+  await writeManPages(target.manual);
+}
+
+/** Removes the pages that were made here. What else is called so is somebody else's. */
+async function removeManual({ manual }: Places): Promise<void> {
+  for (const section of ["man1", "man5"]) {
+    try {
+      for await (const { name, isFile } of Deno.readDir(`${manual}/${section}`)) {
+        if (!isFile || !/^ipc[.-]/.test(name)) continue;
+        const path = `${manual}/${section}/${name}`;
+        if ((await Deno.readTextFile(path)).startsWith(MAN_MARK)) await Deno.remove(path);
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
 async function install(target: Places, build: boolean): Promise<void> {
   await installedScript(target); // before a long build is in vain
   if (build) await buildProgram();
   await installBundle(DIST, target);
-  console.log(`Installed ${target.script}`);
+  await installManual(target);
+  console.log(`Installed ${target.script}, and its manual in ${target.manual}`);
   const path = (Deno.env.get("PATH") ?? "").split(":");
   if (!path.includes(target.bin)) {
     console.log(`${target.bin} is not on your PATH. Put this into your shell's profile:`);
@@ -142,7 +172,8 @@ async function uninstall(target: Places): Promise<void> {
   }
   await Deno.remove(target.script);
   await Deno.remove(target.library, { recursive: true });
-  console.log(`Removed ${target.script} and ${target.library}`);
+  await removeManual(target);
+  console.log(`Removed ${target.script}, ${target.library} and the manual`);
 }
 
 function absolute(path: string): string {
@@ -152,7 +183,11 @@ function absolute(path: string): string {
 if (import.meta.main) {
   const program = new Command("install")
     .description("Put ipc on the PATH.")
-    .option("--prefix <dir>", "install into <dir>/bin and <dir>/lib/ipc", `${Deno.env.get("HOME") ?? ""}/.local`)
+    .option(
+      "--prefix <dir>",
+      "install into <dir>/bin, <dir>/lib/ipc and <dir>/share/man",
+      `${Deno.env.get("HOME") ?? ""}/.local`,
+    )
     .option("--no-build", "install dist/ as it is")
     .option("--uninstall", "remove what was installed")
     .exitOverride();

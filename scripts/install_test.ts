@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { installBundle, type Places, places } from "./install.ts";
+import { installBundle, installManual, type Places, places } from "./install.ts";
 
 /** A bundle that prints who it is, and loads a chunk if it is asked to. */
 async function bundle(directory: string, name: string): Promise<string> {
@@ -56,4 +56,18 @@ Deno.test("installBundle() leaves a program that is not its own alone", () =>
     await assert.rejects(installBundle(await bundle(directory, "one"), target), /is not ipc's/);
     assert.match(await Deno.readTextFile(target.script), /somebody else's/);
     await assert.rejects(Deno.stat(target.library), Deno.errors.NotFound);
+  }));
+
+Deno.test("installManual() replaces its own pages and leaves others alone", () =>
+  withPlaces(async (target) => {
+    const section = `${target.manual}/man1`;
+    await installManual(target);
+    const page = await Deno.readTextFile(`${section}/ipc-send.1`);
+    await Deno.writeTextFile(`${section}/ipc-gone.1`, page);
+    await Deno.writeTextFile(`${section}/ipc-other.1`, ".TH IPC-OTHER 1\n");
+    await installManual(target);
+    const names = [...Deno.readDirSync(section)].map(({ name }) => name);
+    assert.ok(names.includes("ipc.1") && names.includes("ipc-send.1") && names.includes("ipc-other.1"));
+    assert.ok(!names.includes("ipc-gone.1"), "a page of an earlier installation is left");
+    await Deno.stat(`${target.manual}/man5/ipc.toml.5`);
   }));
