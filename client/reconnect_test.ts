@@ -72,6 +72,22 @@ Deno.test("Channel tells the gap that the broker's history does not cover", asyn
   assert.deepEqual(got, [0, ...numbers(5_001).slice(to!)]);
 });
 
+Deno.test("Channel that listened before the first event is not told of less after a break than it missed", async () => {
+  await using broker = await startTestBroker();
+  await using wire = await Wire.lay(broker.socket_dir, "first");
+  await using publisher = await connect("first", { socket_dir: broker.socket_dir });
+  await using listener = await connect("first", { socket_dir: wire.socket_dir, open: false });
+  const { got, gaps } = record(listener);
+  await listener.flush();
+  wire.sever();
+  await until(() => !listener.connected, "the break");
+  for (const n of numbers(10)) await publisher.broadcast(n);
+  await publisher.flush();
+  wire.mend();
+  await until(() => got.length === 10, "all events");
+  assert.deepEqual([got, gaps], [numbers(10), []]);
+});
+
 Deno.test("Channel sends after a break what was not handed over, and says how much is in doubt", async () => {
   await using broker = await startTestBroker();
   await using wire = await Wire.lay(broker.socket_dir, "doubt");

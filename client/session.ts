@@ -178,8 +178,9 @@ export class Session implements Incoming, Surroundings {
   acknowledged(frame: Frame): void {
     if (!this.#roles.has(frame.id)) return this.confirmations.acknowledged(frame.id, frame.aux);
     const begins = this.#roles.acknowledged(frame.id, frame.payload);
-    // What came in between is newer.
-    if (begins !== undefined && (this.position?.seq ?? 0) < begins.seq) this.position = begins;
+    if (begins === undefined) return;
+    // What came in between is newer. On a channel without events it begins at 0, which is a position like any other.
+    if (this.position === undefined || this.position.seq < begins.seq) this.position = begins;
   }
 
   /** ERROR. */
