@@ -6,7 +6,7 @@
 import type { ClientInfo } from "../client/mod.ts";
 import { accountName } from "../config/accounts.ts";
 import { formatDuration } from "../config/units.ts";
-import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
+import { checkChannelName, CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { askBroker } from "./connection.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
@@ -30,7 +30,11 @@ export function parseClients(argv: readonly string[]): ClientsOptions {
 }
 
 export async function runClients({ channel, json }: ClientsOptions, io: Io): Promise<number> {
-  const all = await askBroker("clients", channel === undefined ? {} : { channel }, io) as ClientInfo[];
+  const all = await askBroker(
+    "clients",
+    channel === undefined ? {} : { channel: checkChannelName(channel) },
+    io,
+  ) as ClientInfo[];
   // Those on the broker's own channel look at it, as this command does; they are shown to who asks for them.
   const clients = all.filter((client) => client.channel !== CONTROL_CHANNEL || channel === CONTROL_CHANNEL);
   io.stdout.write(json ? clients.map((client) => `${JSON.stringify(client)}\n`).join("") : clientsText(clients));

@@ -64,6 +64,13 @@ export function autostartWanted(option: boolean, io: Io): boolean {
 /** What others of a channel may be waited for. */
 export type AwaitedRole = "listener" | "handler";
 
+/** Who is waited for. */
+export interface Awaited {
+  role: AwaitedRole;
+  /** Only the client of this id or name. */
+  client?: string | undefined;
+}
+
 /** How often to look for a broker that is waited for. */
 const BROKER_POLL_MS = 50;
 
@@ -76,7 +83,7 @@ const BROKER_POLL_MS = 50;
  */
 export async function openAwaited(
   channel: string,
-  role: AwaitedRole,
+  awaited: Awaited,
   wait_ms: number | undefined,
   io: Io,
   options: OpenOptions,
@@ -87,7 +94,7 @@ export async function openAwaited(
     try {
       const opened = await openChannel(channel, io, { ...options, presence: true });
       try {
-        await waitForRole(opened, role, wait_ms, until);
+        await waitFor(opened, awaited, wait_ms, until);
         return opened;
       } catch (error) {
         await opened.close();
@@ -95,19 +102,21 @@ export async function openAwaited(
       }
     } catch (error) {
       if (!noBroker(error)) throw error;
-      if (performance.now() >= until) throw tooLate(channel, role, wait_ms);
+      if (performance.now() >= until) throw tooLate(channel, awaited, wait_ms);
     }
     await new Promise((resolve) => setTimeout(resolve, BROKER_POLL_MS));
   }
 }
 
-async function waitForRole(channel: Channel, role: AwaitedRole, wait_ms: number, until: number): Promise<void> {
+async function waitFor(channel: Channel, awaited: Awaited, wait_ms: number, until: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = wait_ms === Infinity
     ? undefined
-    : setTimeout(() => reject(tooLate(channel.name, role, wait_ms)), until - performance.now());
-  using _presence = channel.presence(({ event, client, listen, handle }) => {
-    if (event !== "leave" && client !== channel.client && (role === "listener" ? listen : handle)) resolve();
+    : setTimeout(() => reject(tooLate(channel.name, awaited, wait_ms)), until - performance.now());
+  const { role, client: wanted } = awaited;
+  using _presence = channel.presence(({ event, client, name, listen, handle }) => {
+    if (event === "leave" || client === channel.client || !(role === "listener" ? listen : handle)) return;
+    if (wanted === undefined || wanted === (isClientId(wanted) ? String(client) : name)) resolve();
   });
   channel.closed.then((error) => reject(error ?? new IpcError("SHUTDOWN", "the channel was closed")));
   try {
@@ -117,13 +126,19 @@ async function waitForRole(channel: Channel, role: AwaitedRole, wait_ms: number,
   }
 }
 
-function tooLate(channel: string, role: AwaitedRole, wait_ms: number): Failure {
-  return new Failure(EXIT.TIMEOUT, `channel ${channel} has no ${role} after ${wait_ms} ms`);
+function tooLate(channel: string, { role, client }: Awaited, wait_ms: number): Failure {
+  const who = client === undefined ? role : `${role} ${JSON.stringify(client)}`;
+  return new Failure(EXIT.TIMEOUT, `channel ${channel} has no ${who} after ${wait_ms} ms`);
+}
+
+/** Whether a text is an id rather than a name. */
+function isClientId(text: string): boolean {
+  return /^[1-9]\d{0,9}$/.test(text);
 }
 
 /** The client id that a `--to` means: the id itself, or the only client of that name on the channel. */
 export async function clientNamed(name: string, channel: Channel): Promise<number> {
-  if (/^[1-9]\d{0,9}$/.test(name)) return Number(name);
+  if (isClientId(name)) return Number(name);
   const found = (await channel.clients()).filter((client) => client.name === name && client.client !== channel.client);
   if (found.length === 1) return found[0]!.client;
   const what = found.length === 0

@@ -7,6 +7,7 @@ import type { ClientInfo } from "../client/mod.ts";
 import { accountName } from "../config/accounts.ts";
 import type { ChannelSettings } from "../config/settings.ts";
 import { formatBytes, formatDuration } from "../config/units.ts";
+import { checkChannelName } from "../protocol/channel_name.ts";
 import type { ChannelLine } from "./channels.ts";
 import { clientsText } from "./clients.ts";
 import { askBroker } from "./connection.ts";
@@ -41,7 +42,7 @@ export function parseInspect(argv: readonly string[]): InspectOptions {
 }
 
 export async function runInspect({ channel, json }: InspectOptions, io: Io): Promise<number> {
-  const details = await askBroker("channel", { channel }, io) as ChannelDetails;
+  const details = await askBroker("channel", { channel: checkChannelName(channel) }, io) as ChannelDetails;
   io.stdout.write(json ? `${JSON.stringify(details)}\n` : detailsText(details));
   return EXIT.OK;
 }

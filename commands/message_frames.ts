@@ -5,7 +5,14 @@
  */
 import { encodeFrame, FLAGS, FRAME_TYPES } from "../protocol/frame.ts";
 import type { Io } from "./io.ts";
-import { encodingOf, type MessageOptions, openSource, readMessage, readSome } from "./message_options.ts";
+import {
+  encodingOf,
+  type MessageOptions,
+  openSource,
+  readMessage,
+  type ReadProgress,
+  readSome,
+} from "./message_options.ts";
 import { RecordFrames, type RecordOptions, type TakeFrames } from "./record_frames.ts";
 
 /** What all messages of one command have in common, and the limit of each. */
@@ -21,14 +28,15 @@ export async function messageFrames(
   envelope: Envelope,
   io: Io,
   take: TakeFrames,
+  progress?: ReadProgress,
 ): Promise<void> {
   const { headers, target, retain, message_bytes_max } = envelope;
   if (options.records === "whole") {
-    const payload = await readMessage(options, message_bytes_max, io);
+    const payload = await readMessage(options, message_bytes_max, io, progress);
     const flags = encodingOf(payload, options.encoding) | (retain ? FLAGS.RETAIN : 0);
     return await take(encodeFrame({ type: FRAME_TYPES.EVENT, flags, headers, target, payload }), 1);
   }
-  using source = await openSource(options.file, io);
+  using source = await openSource(options.file, io, progress);
   const separator = options.records === "lines" ? 10 : 0;
   const records = new RecordFrames({ ...envelope, separator, encoding: options.encoding }, take);
   for (;;) {

@@ -9,7 +9,15 @@ import { HEADERS_BYTES_MAX } from "../protocol/limits.ts";
 import { encodeBody } from "../protocol/msgpack.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Input, Io } from "./io.ts";
-import { type NamedParser, usageError } from "./verb.ts";
+import {
+  argumentParser,
+  nameArgument,
+  type NamedParser,
+  parseArguments,
+  usageError,
+  waitOption,
+  withBareWait,
+} from "./verb.ts";
 
 /** How a message is written; `auto` is text where it is valid UTF-8, else bytes. */
 export type MessageEncoding = "auto" | "text" | "json" | "bytes";
@@ -25,14 +33,30 @@ export interface MessageOptions {
   records: "whole" | "lines" | "null";
   encoding: MessageEncoding;
   headers: ReadonlyMap<string, string>;
+  /** How long to wait for somebody who takes it; `undefined` is not at all. */
+  wait_ms: number | undefined;
+  /** What others see as this client's name. */
+  name: string;
+}
+
+/** What differs between the verbs that take a message. */
+export interface MessageVerb {
+  /** The verb, `send`. */
+  name: string;
+  description: string;
+  examples: readonly string[];
+  /** Whom `--wait` waits for: `a listener`. */
+  awaited: string;
+  /** Whose name `--name` is, and who sees it. */
+  named: string;
 }
 
 /** A parser that has the shared options. Its inferred type would take the compiler minutes to write down. */
 type MessageParser = Command<[string, string | undefined], ParsedMessageOptions>;
 
-/** Adds the shared options to a verb's parser. */
-export function withMessageOptions(parser: Command): MessageParser {
-  const complete: unknown = parser
+/** A verb's parser with the shared options. */
+export function messageParser({ name, description, examples, awaited, named }: MessageVerb): MessageParser {
+  const complete: unknown = argumentParser(name, description, examples)
     .argument("<channel>", "where to")
     .argument("[message]", "what; without it, or as -, standard input is read")
     .option("-f, --file <path>", "read the message from a file; - is standard input")
@@ -41,11 +65,13 @@ export function withMessageOptions(parser: Command): MessageParser {
     .option("-H, --header <key:value>", "put beside the message; may be repeated", addHeader, new Map<string, string>())
     .option("--json", "the message is JSON")
     .option("--text", "the message is text: refuse what is not UTF-8")
-    .option("--bytes", "the message is bytes; without any of these it is text if it is UTF-8, else bytes");
+    .option("--bytes", "the message is bytes; without any of these it is text if it is UTF-8, else bytes")
+    .addOption(waitOption(`for ${awaited}`))
+    .option("--name <name>", named, nameArgument, `ipc ${name}`);
   return complete as MessageParser;
 }
 
-/** What {@linkcode withMessageOptions} parses to. A type, because an interface has no index signature. */
+/** What {@linkcode messageParser} parses to. A type, because an interface has no index signature. */
 type ParsedMessageOptions = {
   file?: string;
   lines?: true;
@@ -54,12 +80,22 @@ type ParsedMessageOptions = {
   json?: true;
   text?: true;
   bytes?: true;
+  wait?: number;
+  name: string;
 };
 
-/** Reads the shared options off a parser that has run. */
-export function messageOptions(
+/** Runs a parser that {@linkcode messageParser} has begun. @throws {UsageError | HelpRequested} */
+export function parseMessage<Options extends ParsedMessageOptions>(
+  parser: Command<[string, string | undefined], Options>,
+  argv: readonly string[],
+): { message: MessageOptions; options: Options } {
+  const { args, options } = parseArguments(parser, withBareWait(argv));
+  return { message: messageOptions(parser, args, options), options };
+}
+
+function messageOptions(
   parser: NamedParser,
-  args: readonly [string, string | undefined, ...unknown[]],
+  args: readonly [string, string | undefined],
   parsed: ParsedMessageOptions,
 ): MessageOptions {
   const [channel, message] = args;
@@ -74,6 +110,8 @@ export function messageOptions(
     records,
     encoding: encodings[0] ?? "auto",
     headers: parsed.header,
+    wait_ms: parsed.wait,
+    name: parsed.name,
   };
   if (message === undefined || message === "-") return options;
   if (parsed.file !== undefined) throw usageError(parser, "a message and --file exclude each other");
@@ -95,19 +133,25 @@ export function headersBlock(headers: ReadonlyMap<string, string>): Uint8Array<A
   throw new Failure(EXIT.DATA, `headers of ${block.length} bytes are too long, limit is ${HEADERS_BYTES_MAX}`);
 }
 
+/** Counts what is read. */
+export interface ReadProgress {
+  bytes: number;
+}
+
 /** Where the message comes from, open. */
 export interface MessageSource extends Disposable {
   input: Pick<Input, "read">;
   /** For messages to people. */
   name: string;
+  progress: ReadProgress | undefined;
 }
 
 /** @throws {Failure} If the file cannot be read. */
-export async function openSource(path: string, io: Io): Promise<MessageSource> {
-  if (path === "-") return { input: io.stdin, name: "standard input", [Symbol.dispose]() {} };
+export async function openSource(path: string, io: Io, progress?: ReadProgress): Promise<MessageSource> {
+  if (path === "-") return { input: io.stdin, name: "standard input", progress, [Symbol.dispose]() {} };
   try {
     const file = await Deno.open(path);
-    return { input: file, name: path, [Symbol.dispose]: () => file.close() };
+    return { input: file, name: path, progress, [Symbol.dispose]: () => file.close() };
   } catch (error) {
     throw cannotRead(path, error);
   }
@@ -118,35 +162,35 @@ export async function readMessage(
   options: MessageOptions,
   limit_bytes: number,
   io: Io,
+  progress?: ReadProgress,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (options.message !== undefined) return checkLength(new TextEncoder().encode(options.message), limit_bytes);
-  using source = await openSource(options.file, io);
+  using source = await openSource(options.file, io, progress);
   return await readAll(source, limit_bytes);
 }
 
 /** Memory follows what has arrived, and stops just behind the limit. */
-async function readAll({ input, name }: MessageSource, limit_bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readAll(source: MessageSource, limit_bytes: number): Promise<Uint8Array<ArrayBuffer>> {
   let bytes = new Uint8Array(64 * 1024), end = 0;
   for (;;) {
     if (end === bytes.length) {
-      if (end > limit_bytes) throw tooLong(`message from ${name}`, undefined, limit_bytes);
+      if (end > limit_bytes) throw tooLong(`message from ${source.name}`, undefined, limit_bytes);
       const larger = new Uint8Array(Math.min(bytes.length * 4, limit_bytes + 1));
       larger.set(bytes);
       bytes = larger;
     }
-    const count = await readSome({ input, name }, end === 0 ? bytes : bytes.subarray(end));
+    const count = await readSome(source, end === 0 ? bytes : bytes.subarray(end));
     if (count === null) return checkLength(bytes.subarray(0, end), limit_bytes);
     end += count;
   }
 }
 
 /** Reads what is there. @throws {Failure} If it cannot be read, a directory for instance. */
-export async function readSome(
-  { input, name }: Pick<MessageSource, "input" | "name">,
-  into: Uint8Array,
-): Promise<number | null> {
+export async function readSome({ input, name, progress }: MessageSource, into: Uint8Array): Promise<number | null> {
   try {
-    return await input.read(into);
+    const count = await input.read(into);
+    if (progress !== undefined) progress.bytes += count ?? 0;
+    return count;
   } catch (error) {
     throw cannotRead(name, error);
   }

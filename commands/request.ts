@@ -14,19 +14,10 @@ import { eachFrame } from "./event_frames.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { messageFrames } from "./message_frames.ts";
-import { type MessageOptions, messageOptions, withMessageOptions } from "./message_options.ts";
+import { type MessageOptions, messageParser, parseMessage } from "./message_options.ts";
 import { writeNotice } from "./notice.ts";
 import { dataText } from "./payload_text.ts";
-import {
-  argumentParser,
-  countArgument,
-  durationArgument,
-  nameArgument,
-  parseArguments,
-  type Verb,
-  waitOption,
-  withBareWait,
-} from "./verb.ts";
+import { countArgument, durationArgument, type Verb } from "./verb.ts";
 
 /** Options of `ipc request`. */
 export interface RequestOptions extends MessageOptions {
@@ -36,24 +27,25 @@ export interface RequestOptions extends MessageOptions {
   all: boolean;
   /** Enough replies; `undefined` is all that come. */
   replies: number | undefined;
-  /** How long to wait for a handler; `undefined` is not at all. */
-  wait_ms: number | undefined;
   /** Leave with the handler's status. */
   remote_status: boolean;
   raw: boolean;
-  name: string;
 }
 
 export const verb: Verb<RequestOptions> = { parse: parseRequest, run: runRequest };
 
 export function parseRequest(argv: readonly string[]): RequestOptions {
-  const parser = withMessageOptions(
-    argumentParser("request", "Ask a channel's handler, print its reply, and exit with its status.", [
+  const parser = messageParser({
+    name: "request",
+    description: "Ask a channel's handler, print its reply, and exit with its status.",
+    examples: [
       "ipc request wc < README.md",
       'ipc request -t 5s deploy "v1.4"',
       "ipc request --all health",
-    ]),
-  )
+    ],
+    awaited: "a handler",
+    named: "what the handler's side sees as the requester's name",
+  })
     .option(
       "-t, --timeout <duration>",
       "give up after this long; 0 is never (default: the channel's own)",
@@ -61,25 +53,21 @@ export function parseRequest(argv: readonly string[]): RequestOptions {
     )
     .option("--all", "ask every handler and print each reply")
     .option("--replies <n>", "with --all, or a reply in parts: stop after this many", countArgument)
-    .addOption(waitOption("for a handler"))
     .option("--no-remote-status", "exit 0 for any reply, whatever the handler's status")
-    .option("--raw", "print the reply as it is, without a line feed added")
-    .option("--name <name>", "what the handler's side sees as the requester's name", nameArgument, "ipc request");
-  const { args, options } = parseArguments(parser, withBareWait(argv));
+    .option("--raw", "print the reply as it is, without a line feed added");
+  const { message, options } = parseMessage(parser, argv);
   return {
-    ...messageOptions(parser, args, options),
+    ...message,
     timeout_ms: options.timeout,
     all: options.all ?? false,
     replies: options.replies,
-    wait_ms: options.wait,
     remote_status: options.remoteStatus,
     raw: options.raw ?? false,
-    name: options.name,
   };
 }
 
 export async function runRequest(options: RequestOptions, io: Io): Promise<number> {
-  await using channel = await openAwaited(options.channel, "handler", options.wait_ms, io, {
+  await using channel = await openAwaited(options.channel, { role: "handler" }, options.wait_ms, io, {
     name: options.name,
     reconnect: false,
     onnotice: () => {},

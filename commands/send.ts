@@ -7,7 +7,8 @@
  *
  * @module
  */
-import type { Acknowledgement, Channel, IpcError, Notice } from "../client/mod.ts";
+import type { Acknowledgement, Channel, Notice } from "../client/mod.ts";
+import { after } from "../client/pause.ts";
 import { type Encoding, FLAGS } from "../protocol/frame.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { clientNamed, openAwaited } from "./connection.ts";
@@ -15,86 +16,171 @@ import { eachFrame } from "./event_frames.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { type Envelope, messageFrames } from "./message_frames.ts";
-import { headersBlock, type MessageOptions, messageOptions, withMessageOptions } from "./message_options.ts";
+import type { MadeOptions } from "./made_messages.ts";
+import { headersBlock, messageParser, parseMessage } from "./message_options.ts";
 import { notice } from "./notice.ts";
-import {
-  argumentParser,
-  countArgument,
-  nameArgument,
-  parseArguments,
-  type Verb,
-  waitOption,
-  withBareWait,
-} from "./verb.ts";
+import type { Progress } from "./progress_bar.ts";
+import type { TakeFrames } from "./record_frames.ts";
+import { countArgument, durationArgument, usageError, type Verb } from "./verb.ts";
 
 /** Options of `ipc send`. */
-export interface SendOptions extends MessageOptions {
+export interface SendOptions extends MadeOptions {
   /** Client id or name, instead of all listeners. */
   to: string | undefined;
   /** Keep it for listeners to come. */
   retain: boolean;
   /** How many listeners must get each message. */
   expect: number | undefined;
-  /** How long to wait for a listener; `undefined` is not at all. */
-  wait_ms: number | undefined;
-  name: string;
+  /** Whether people may be shown how far it has come. */
+  progress: boolean;
 }
 
 export const verb: Verb<SendOptions> = { parse: parseSend, run: runSend };
 
 export function parseSend(argv: readonly string[]): SendOptions {
-  const parser = withMessageOptions(argumentParser("send", "Broadcast a message to a channel's listeners.", [
-    'ipc send deploys "v1.4 is live"',
-    "tail -F app.log | ipc send -l logs",
-    'ipc send --json deploys \'{"rev": "a1b2"}\'',
-    "ipc send --expect 1 alarms fire || echo nobody listens",
-  ]))
+  const parser = messageParser({
+    name: "send",
+    description: "Broadcast a message to a channel's listeners.",
+    examples: [
+      'ipc send deploys "v1.4 is live"',
+      "tail -F app.log | ipc send -l logs",
+      'ipc send --json deploys \'{"rev": "a1b2"}\'',
+      "ipc send --expect 1 alarms fire || echo nobody listens",
+      "ipc send --every 1s --template clock '{{n}}: it is {{time}}'",
+    ],
+    awaited: "a listener, or for the client of --to,",
+    named: "what others see as the sender's name",
+  })
     .option("--to <client>", "only to this client, by id or name")
     .option("--retain", "keep the message for listeners to come; an empty one clears it")
     .option("--expect <n>", "exit 1 unless at least this many listeners got it", countArgument)
-    .addOption(waitOption("for a listener"))
-    .option("--name <name>", "what others see as the sender's name", nameArgument, "ipc send");
-  const { args, options } = parseArguments(parser, withBareWait(argv));
+    .option("--count <n>", "send the message this often (default: 1; with --every without end)", countArgument)
+    .option("--every <duration>", "send the message again and again, one each time this has gone by", durationArgument)
+    .option("--template", "fill in {{n}} (number of the message), {{time}} and {{uuid}}")
+    .option("--no-progress", "no progress bar on a terminal");
+  const { message, options } = parseMessage(parser, argv);
+  const repeated = options.count !== undefined ? "count" : options.every !== undefined ? "every" : undefined;
+  if (message.records !== "whole" && repeated !== undefined) {
+    throw usageError(parser, `--${repeated} repeats one message, so it and --${message.records} exclude each other`);
+  }
+  if (options.every === Infinity) throw usageError(parser, "--every needs a duration above 0 that is not infinity");
   return {
-    ...messageOptions(parser, args, options),
+    ...message,
     to: options.to,
     retain: options.retain ?? false,
     expect: options.expect,
-    wait_ms: options.wait,
-    name: options.name,
+    count: options.count ?? (options.every === undefined ? 1 : Infinity),
+    every_ms: options.every,
+    template: options.template ?? false,
+    progress: options.progress,
   };
 }
 
 export async function runSend(options: SendOptions, io: Io): Promise<number> {
-  const headers = headersBlock(options.headers);
-  let refused: IpcError | undefined;
-  await using channel = await openAwaited(options.channel, "listener", options.wait_ms, io, {
-    name: options.name,
-    echo: false,
-    reconnect: false,
-    onnotice: (notice: Notice) => {
-      if (notice.type === "error") refused ??= notice.error;
-    },
-  });
-  const target = options.to === undefined ? 0 : await clientNamed(options.to, channel);
-  const { message_bytes_max } = channel;
-  const few = await sendAll(options, { headers, target, retain: options.retain, message_bytes_max }, channel, io);
-  // Closing asks the broker whether it has everything, and fails if not.
+  const headers = headersBlock(options.headers), { to } = options;
+  const refusal = Promise.withResolvers<never>();
+  refusal.promise.catch(() => {});
+  await using open = new AsyncDisposableStack();
+  const channel = open.use(
+    await openAwaited(options.channel, { role: "listener", client: to }, options.wait_ms, io, {
+      name: options.name,
+      echo: false,
+      reconnect: false,
+      onnotice: (notice: Notice) => {
+        if (notice.type === "error") refusal.reject(notice.error);
+      },
+    }),
+  );
+  const target = to === undefined ? 0 : await clientNamed(to, channel);
+  const envelope = { headers, target, retain: options.retain, message_bytes_max: channel.message_bytes_max };
+  const progress: Progress = { bytes: 0, messages: 0 };
+  using watched = wantsProgress(options, io) ? watchProgress(options, progress, io) : undefined;
+  const send = async (): Promise<number> => {
+    const few = await sendAll(options, envelope, channel, io, progress);
+    // Closing asks the broker whether it has everything, and fails if not.
+    await channel.close();
+    watched?.[Symbol.dispose]();
+    return verdict(few, options, io);
+  };
+  // Whoever sends what comes now and then is told of a refusal and of a lost connection when they happen.
+  const endings = [send(), refusal.promise, lost(channel)];
+  if (watched !== undefined) {
+    // What the broker has not taken yet is not waited for: that may be why somebody presses Ctrl-C.
+    endings.push(watched.interrupted.then((code) => (open.move(), code)));
+  }
+  return await Promise.race(endings);
+}
+
+/** Fails when the connection breaks, if possible with what that means for the messages. */
+async function lost(channel: Channel): Promise<never> {
+  const error = await channel.closed;
+  if (error === undefined) return await new Promise<never>(() => {});
   await channel.close();
-  if (refused !== undefined) throw refused;
+  throw error;
+}
+
+function verdict(few: number, { channel, count, expect, records }: SendOptions, io: Io): number {
   if (few === 0) return EXIT.OK;
-  const what = options.records === "whole" ? "the message" : `${few} messages`;
-  notice(io.stderr, `${what} reached fewer than ${options.expect} listeners of channel ${channel.name}`);
+  const what = records === "whole" && count === 1 ? "the message" : `${few} messages`;
+  notice(io.stderr, `${what} reached fewer than ${expect} listeners of channel ${channel}`);
   return EXIT.NEGATIVE;
 }
 
+/** Whether people look at standard error, and wait for a file or for a program rather than for themselves. */
+function wantsProgress({ progress, message, file, records }: SendOptions, io: Io): boolean {
+  if (!progress || message !== undefined || (records === "whole" && file === "-")) return false;
+  return io.stderr.is_terminal && io.env("TERM") !== "dumb" && !(file === "-" && io.stdin.is_terminal);
+}
+
+/** How long sending may take before people are shown how far it has come. */
+const PROGRESS_AFTER_MS = 1_000;
+
+/** Something that may end the command while it is watched. */
+interface Watched extends Disposable {
+  /** Resolves with the exit code when a signal has. */
+  interrupted: Promise<number>;
+}
+
+/** Shows how far it has come, once that takes long. */
+function watchProgress({ file, records }: SendOptions, progress: Progress, io: Io): Watched {
+  const interrupted = Promise.withResolvers<number>(), begin_ms = performance.now();
+  let bar: Disposable | undefined, over = false;
+  const cancel = after(PROGRESS_AFTER_MS, async () => {
+    const { ProgressBar, sizeOf } = await import("./progress_bar.ts");
+    const label = file === "-" ? "stdin" : file, size_bytes = await sizeOf(file);
+    if (over) return;
+    const shown = bar = new ProgressBar({ label, size_bytes, begin_ms, single: records === "whole" }, progress, io);
+    shown.interrupted.then(interrupted.resolve);
+  });
+  return {
+    interrupted: interrupted.promise,
+    [Symbol.dispose]() {
+      over = true;
+      cancel();
+      bar?.[Symbol.dispose]();
+      bar = undefined;
+    },
+  };
+}
+
 /** @returns How many messages got fewer listeners than expected. */
-async function sendAll(options: SendOptions, envelope: Envelope, channel: Channel, io: Io): Promise<number> {
+async function sendAll(
+  options: SendOptions,
+  envelope: Envelope,
+  channel: Channel,
+  io: Io,
+  progress: Progress,
+): Promise<number> {
   let few = 0;
-  await messageFrames(options, envelope, io, async (frames, count) => {
+  const take: TakeFrames = async (frames, count) => {
     if (options.expect === undefined) await channel.broadcastFrames(frames, count);
     else few += await countBelow(options.expect, frames, options, channel);
-  });
+    progress.messages += count;
+  };
+  if (options.template || options.count !== 1) {
+    const { madeMessages } = await import("./made_messages.ts");
+    await madeMessages(options, envelope, io, take, progress, () => channel.flush());
+  } else await messageFrames(options, envelope, io, take, progress);
   return few;
 }
 

@@ -66,21 +66,24 @@ const nodeStubs: Plugin = {
 
 /** Verbs that shells call in loops. */
 const OFTEN_CALLED = ["send", "request"];
-/** A module that is all other verbs. */
+/** Parts of those that few of their calls need. */
+const SELDOM_NEEDED = ["made_messages", "progress_bar"];
+/** A module that is all other verbs, and those parts. */
 const OTHER_VERBS = "ipc:other-verbs";
 
 /**
  * Makes what commands/ imports from its own files when it is needed part of what it imports at once; but all the verbs
- * that are called less often, together, one chunk.
+ * that are called less often, and what is seldom needed, together, one chunk.
  */
 const verbsTogether: Plugin = {
   name: "verbs-together",
   setup(building) {
-    const others = new Set<string>();
+    const others = new Set(SELDOM_NEEDED);
     building.onLoad({ filter: /[/]commands[/][a-z_]+\.ts$/ }, async ({ path }) => {
       const at_once = new Set<string>();
       const text = (await Deno.readTextFile(path)).replaceAll(/\bimport\("\.\/([a-z_]+)\.ts"\)/g, (_, name: string) => {
-        const other = path.endsWith("/verbs.ts") && !OFTEN_CALLED.includes(name);
+        const verb = path.endsWith("/verbs.ts");
+        const other = SELDOM_NEEDED.includes(name) || (verb && !OFTEN_CALLED.includes(name));
         (other ? others : at_once).add(name);
         return other ? `import("${OTHER_VERBS}").then((verbs) => verbs.${name})` : `Promise.resolve(at_once_${name})`;
       });
