@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { IpcError } from "../protocol/errors.ts";
 import { ELSEWHERE_VARIABLES, takeGlobalOptions, withVariables } from "./broker_options.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output, WriteError } from "./io.ts";
 import { notice, writeNotice } from "./notice.ts";
 import type { Verb } from "./verb.ts";
-import { loadOverview, VERBS } from "./verbs.ts";
+import { loadChannelGuess, loadOverview, VERBS } from "./verbs.ts";
 
 /**
  * Runs the verb that the arguments name, with the options that stand before it.
@@ -45,7 +46,13 @@ async function parseAndRun<Options>(verb: Verb<Options>, argv: readonly string[]
   } catch (error) {
     return await explain(error, io);
   }
-  return await verb.run(options, io);
+  try {
+    return await verb.run(options, io);
+  } catch (error) {
+    if (!(error instanceof IpcError)) throw error;
+    const { withChannelGuess } = await loadChannelGuess();
+    throw await withChannelGuess(error, options, io);
+  }
 }
 
 /** The arguments before the verb are wrong. */

@@ -81,3 +81,6 @@ export const VERBS: readonly VerbEntry[] = [
 
 /** Loads what stands in for a verb where none is named. */
 export const loadOverview = () => import("./overview.ts");
+
+/** Loads what is asked when a verb has failed. */
+export const loadChannelGuess = () => import("./channel_guess.ts");

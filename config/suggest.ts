@@ -20,13 +20,14 @@
  */
 export function closest(name: string, known: readonly string[]): string | undefined {
   if (name.length > 64) return undefined;
-  const wanted = name.toLowerCase().replaceAll("-", "_");
+  const plain = (text: string) => text.toLowerCase().replaceAll("-", "_"), wanted = plain(name);
   let best: string | undefined, edits = Math.min(3, Math.ceil(wanted.length / 2));
   for (const other of known) {
-    const distance = distanceOf(wanted, other);
+    const distance = distanceOf(wanted, plain(other));
     if (distance < edits) [best, edits] = [other, distance];
   }
-  return best ?? known.find((other) => wanted.length >= 4 && (other.startsWith(wanted) || wanted.startsWith(other)));
+  return best ??
+    known.find((other) => wanted.length >= 4 && (plain(other).startsWith(wanted) || wanted.startsWith(plain(other))));
 }
 
 /** What to say of a key that no table of this name has. */
