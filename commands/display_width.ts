@@ -25,12 +25,14 @@ const WIDE: readonly (readonly [number, number])[] = [
   [0x1f200, 0x1f265],
   [0x20000, 0x3fffd],
 ];
+/** Before it, what takes no column is a control character. */
+const FIRST_COMBINING = 0x300;
 const UNSEEN = /^[\p{Mn}\p{Me}\p{Cf}\u1160-\u11ff]$/u;
 const EMOJI = /^\p{Emoji_Presentation}$/u;
 
 /** Columns of one code point. */
 export function codePointWidth(code: number): 0 | 1 | 2 {
-  if (code < 0x300) return code < 0x20 || (code >= 0x7f && code < 0xa0) ? 0 : 1;
+  if (code < FIRST_COMBINING) return code < 0x20 || (code >= 0x7f && code < 0xa0) ? 0 : 1;
   const character = String.fromCodePoint(code);
   if (UNSEEN.test(character)) return 0;
   if (code < 0x1100) return 1;
@@ -69,7 +71,8 @@ export function beginningOf(text: Uint8Array, columns_max: number): Beginning {
       code = length === 1 ? REPLACEMENT : decodeCharacter(text, at, length);
     }
     const width = codePointWidth(code);
-    if (columns + width > columns_max) break;
+    // Behind the last column only what belongs to the character there: a payload may hold megabytes of NUL.
+    if (columns + width > columns_max || (columns === columns_max && (code < FIRST_COMBINING || columns === 0))) break;
     columns += width;
     at += length;
   }

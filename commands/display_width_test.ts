@@ -32,6 +32,8 @@ Deno.test("beginningOf() cuts no character in two, and keeps what is put on the 
   assert.deepEqual(cut("🚀🚀", 3), ["🚀", 2]);
   assert.deepEqual(cut("abc", Infinity), ["abc", 3]);
   assert.deepEqual(cut("abc", 0), ["", 0]);
+  assert.deepEqual(cut("\0\0a\0\0", 1), ["\0\0a", 1]);
+  assert.deepEqual(cut("\u0301\0", 0), ["", 0]);
 });
 
 Deno.test("beginningOf() counts a byte that is no part of a character as a column", () => {

@@ -97,7 +97,7 @@ Deno.test("textFormat() passes on what is no text as it is, each byte a column",
   const bytes = (text: string) => [...textFormat(text, "").format(frames, Infinity, CONTEXT).bytes];
   assert.deepEqual(bytes("%p"), [0xff, 0, 0xfe]);
   assert.deepEqual(bytes("%4p"), [0x20, 0x20, 0xff, 0, 0xfe]);
-  assert.deepEqual(bytes("%.1p"), [0xff, 0]);
+  assert.deepEqual(bytes("%.1p"), [0xff]);
 });
 
 Deno.test("textFormat() says whether it shows names", () => {
