@@ -108,7 +108,12 @@ Deno.test("broker takes __proto__ and the like as words like any other, and Obje
   });
   await untouched(2);
   const report = await canaries.stop();
-  figure(3, `${WORDS.join(", ")} wherever a word can stand`, "prototypes untouched", "untouched");
+  figure(
+    3,
+    `${WORDS.map((word) => `\`${word}\``).join(", ")} wherever a word can stand`,
+    "prototypes untouched",
+    "untouched",
+  );
   figure(3, "the others meanwhile", `${report}`, "nothing lost");
   report.assertFaultless();
 });
