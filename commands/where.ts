@@ -13,8 +13,8 @@
  *     match       = "match(" operand "," string ")"
  *     search      = "search(" operand "," string ")"
  *
- * Libraries that know the whole of JSONPath or JMESPath take as long to load as the rest of `ipc listen`, or read the
- * expression again for each payload.
+ * Libraries take 15 to 23 ms to load (json-p3, jmespath), as long as the rest of `ipc listen`, or read the expression again
+ * for each payload (jsonpath-rfc9535, 25 us); this takes 0.1 us.
  *
  * @module
  */

@@ -82,6 +82,15 @@ Deno.test("ipc listen --then passes signals on, and leaves nothing behind", asyn
   assert.deepEqual((await pids_of("pipe")).filter(runs), []);
 });
 
+Deno.test("ipc listen ends at a signal while it waits for the last commands", async () => {
+  await using cli = new CliSandbox();
+  const listener = await cli.listen("-n 1 x -- sh -c 'echo here; sleep 1000'");
+  await cli.sh("ipc send x hello");
+  await listener.line((line) => line === "here" || undefined, "run its command");
+  listener.signal("SIGINT");
+  assert.equal(await listener.exit(), 130);
+});
+
 Deno.test("ipc listen --coalesce and --debounce run a command with the newest event", async () => {
   await using cli = new CliSandbox();
   const say = `sh -c 'echo "$(cat) $IPC_SKIPPED"; while [ ! -e go ]; do sleep 0.02; done'`;
