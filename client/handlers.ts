@@ -105,6 +105,7 @@ export class Handlers {
       frame.source,
       headers,
       encoding,
+      frame.payload,
       frame.id,
     );
     if (error !== undefined) return this.#refuse(request, error);

@@ -25,10 +25,11 @@ export class IncomingRequest {
 
   /**
    * @param channel Name of the channel it came on.
-   * @param data The payload.
+   * @param data The payload's value.
    * @param source Client id of the requester.
    * @param headers What the requester put beside the payload.
    * @param encoding How the payload was written, one of `ENCODINGS`.
+   * @param payload The payload as it came. Do not change it: bytes are `data` itself.
    * @param id The requester's number for it.
    */
   constructor(
@@ -38,6 +39,7 @@ export class IncomingRequest {
     readonly source: number,
     readonly headers: ReadonlyMap<string, unknown>,
     readonly encoding: Encoding,
+    readonly payload: Uint8Array<ArrayBuffer>,
     id: number,
   ) {
     this.#outgoing = outgoing;

@@ -8,7 +8,7 @@ import { IpcError } from "../protocol/errors.ts";
 import { ENCODINGS } from "../protocol/frame.ts";
 import { HEADERS_BYTES_MAX, MESSAGE_BYTES_DEFAULT } from "../protocol/limits.ts";
 import { encodeBody } from "../protocol/msgpack.ts";
-import { encodePayload } from "../protocol/payload.ts";
+import { encodePayload, WrittenPayload } from "../protocol/payload.ts";
 import { loadStructuredCodec, structuredCodec } from "./codec.ts";
 import type { HeadersInit } from "./message.ts";
 import type { Sender } from "./sender.ts";
@@ -84,6 +84,7 @@ export class Outgoing {
 }
 
 function snapshot(data: unknown): unknown {
+  if (data instanceof WrittenPayload) return data;
   try {
     return structuredClone(data);
   } catch (error) {

@@ -187,6 +187,7 @@ function replyOf(frame: Frame, more: boolean): Reply {
     status: frame.aux,
     headers,
     encoding,
+    payload: frame.payload,
     more,
     ...(failed ? { error: decodeError(frame.payload) } : {}),
   };

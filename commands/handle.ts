@@ -14,7 +14,7 @@ import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { LineWorkers } from "./line_workers.ts";
 import { noticesOf } from "./notice.ts";
-import { dataText } from "./payload_text.ts";
+import { decodedText } from "./payload_text.ts";
 import { ReplyBytes, textOrBytes } from "./reply_bytes.ts";
 import { checkCommand, KILL_AFTER_MS, runCommand } from "./run_command.ts";
 import { endingSignals } from "./signals.ts";
@@ -150,7 +150,7 @@ async function answerWith(
     request.status = await runCommand({
       command,
       env: { IPC_CHANNEL: request.channel, IPC_SOURCE: String(request.source) },
-      stdin: dataText(request.data),
+      stdin: decodedText(request),
       stdout: (bytes) => output.push(bytes),
       stderr: (bytes) => request.writeError(textOrBytes(bytes)),
       signal: AbortSignal.any([request.signal, stopping, limit.signal]),

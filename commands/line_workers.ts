@@ -15,14 +15,15 @@ import { backoffMs } from "../client/backoff.ts";
 import { type Channel, type IncomingRequest, IpcError } from "../client/mod.ts";
 import { pause } from "../client/pause.ts";
 import { formatDuration } from "../config/units.ts";
-import { toJsonText } from "../protocol/json_view.ts";
+import { ENCODINGS } from "../protocol/frame.ts";
+import { WrittenPayload } from "../protocol/payload.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
 import { Failure } from "./exit_codes.ts";
 import type { HandleOptions } from "./handle.ts";
 import type { Output } from "./io.ts";
 import { afterwards, LineWorker } from "./line_worker.ts";
 import { notice } from "./notice.ts";
-import { dataText } from "./payload_text.ts";
+import { decodedJson, decodedText } from "./payload_text.ts";
 import { textOrBytes } from "./reply_bytes.ts";
 
 const LINE_FEED = 10;
@@ -66,7 +67,7 @@ export class LineWorkers implements AsyncDisposable {
    */
   async answer(request: IncomingRequest): Promise<unknown> {
     const { timeout_ms, kill_after_ms, json_lines } = this.#options;
-    const line = json_lines ? new TextEncoder().encode(toJsonText(request.data)) : this.#plainLine(request);
+    const line = json_lines ? new TextEncoder().encode(decodedJson(request)) : this.#plainLine(request);
     const { worker, reply } = await this.#ask(line, request.signal);
     let late = false;
     const clearLimit = afterwards(timeout_ms, () => {
@@ -108,8 +109,8 @@ export class LineWorkers implements AsyncDisposable {
   }
 
   /** What is text for people often ends in a line feed; that one is no part of it. */
-  #plainLine({ data }: IncomingRequest): Uint8Array<ArrayBuffer> {
-    const bytes = dataText(data);
+  #plainLine(request: IncomingRequest): Uint8Array<ArrayBuffer> {
+    const bytes = decodedText(request);
     const line = bytes.at(-1) === LINE_FEED ? bytes.subarray(0, -1) : bytes;
     if (!line.includes(LINE_FEED)) return line;
     throw new IpcError(
@@ -122,7 +123,8 @@ export class LineWorkers implements AsyncDisposable {
   /** A text becomes a message of text, any other value one of JSON. */
   #jsonReply(bytes: Uint8Array<ArrayBuffer>): unknown {
     try {
-      return JSON.parse(decodeUtf8(bytes));
+      const data = JSON.parse(decodeUtf8(bytes));
+      return typeof data === "string" ? data : new WrittenPayload(ENCODINGS.JSON, bytes);
     } catch (error) {
       const { command } = this.#options;
       throw new IpcError("SERIALIZATION", `${command[0]} answered what is not JSON: ${(error as Error).message}`);

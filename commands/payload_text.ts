@@ -31,10 +31,32 @@ export function payloadText(
   return encoding === ENCODINGS.STRUCTURED ? encoder.encode(payloadJson(encoding, payload, structured)) : payload;
 }
 
-/** The bytes to print for a payload that was decoded already. */
+/** The bytes to print for a value. */
 export function dataText(data: unknown): Uint8Array<ArrayBuffer> {
   if (data instanceof Uint8Array) return data as Uint8Array<ArrayBuffer>;
   return encoder.encode(typeof data === "string" ? data : toJsonText(data));
+}
+
+/** A payload that came with its value. */
+export interface Decoded {
+  data: unknown;
+  encoding: Encoding;
+  payload: Uint8Array<ArrayBuffer>;
+}
+
+/** The bytes to print for a payload that was decoded already. */
+export function decodedText({ data, encoding, payload }: Decoded): Uint8Array<ArrayBuffer> {
+  return encoding === ENCODINGS.STRUCTURED ? dataText(data) : payload;
+}
+
+/** The same as a JSON value, on one line. */
+export function decodedJson({ data, encoding, payload }: Decoded): string {
+  return encoding === ENCODINGS.JSON ? jsonLine(payload) : toJsonText(data);
+}
+
+/** Numbers that JavaScript cannot hold stay what they are. Line ends in JSON stand between its tokens only. */
+function jsonLine(payload: Uint8Array<ArrayBuffer>): string {
+  return decodeUtf8(payload).replaceAll(/[\r\n]/g, " ");
 }
 
 /** A payload as a JSON value, on one line. @throws {StructuredNeeded} */
@@ -46,8 +68,7 @@ export function payloadJson(
   if (encoding === ENCODINGS.STRUCTURED && structured === undefined) throw new StructuredNeeded();
   try {
     const data = decodePayload(encoding, payload, structured);
-    // Numbers that JavaScript cannot hold stay what they are. Line ends in JSON stand between its tokens only.
-    return encoding === ENCODINGS.JSON ? decodeUtf8(payload).replaceAll(/[\r\n]/g, " ") : toJsonText(data);
+    return encoding === ENCODINGS.JSON ? jsonLine(payload) : toJsonText(data);
   } catch (error) {
     if (error instanceof IpcError) return toJsonText(payload);
     throw error;

@@ -8,15 +8,15 @@
  */
 import { type Channel, ENCODINGS, type Reply } from "../client/mod.ts";
 import { type Encoding, FLAGS } from "../protocol/frame.ts";
-import { decodePayload } from "../protocol/payload.ts";
+import { WrittenPayload } from "../protocol/payload.ts";
 import { openAwaited } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";
-import { EXIT } from "./exit_codes.ts";
+import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { messageFrames } from "./message_frames.ts";
 import { type MessageOptions, messageParser, parseMessage } from "./message_options.ts";
-import { writeNotice } from "./notice.ts";
-import { dataText } from "./payload_text.ts";
+import { notice, writeNotice } from "./notice.ts";
+import { decodedText } from "./payload_text.ts";
 import { countArgument, durationArgument, type Verb } from "./verb.ts";
 
 /** Options of `ipc request`. */
@@ -76,33 +76,39 @@ export async function runRequest(options: RequestOptions, io: Io): Promise<numbe
   let status: number = EXIT.OK;
   await messageFrames(options, { ...NO_ENVELOPE, message_bytes_max }, io, async (frames) => {
     for (const { flags, payload } of eachFrame(frames)) {
-      const data = decodePayload((flags & FLAGS.ENCODING) as Encoding, payload);
+      const data = new WrittenPayload((flags & FLAGS.ENCODING) as Encoding, payload);
       status = Math.max(status, await ask(data, options, channel, io));
     }
   });
-  return options.remote_status ? status : EXIT.OK;
+  return status;
 }
 
 /** A request's headers travel with each call, and it goes to whichever handler the broker chooses. */
 const NO_ENVELOPE = { headers: new Uint8Array(0), target: 0, retain: false };
 
-/** @returns The largest status of the replies. */
+/** @returns The largest exit code of the replies. */
 async function ask(data: unknown, options: RequestOptions, channel: Channel, io: Io): Promise<number> {
-  const { headers, all, timeout_ms } = options;
-  let status = 0, replies = 0;
+  const { headers, all, timeout_ms, remote_status } = options;
+  let code: number = EXIT.OK, replies = 0;
   for await (const reply of channel.invokeStream(data, { headers, all, timeout_ms })) {
-    status = Math.max(status, reply.status);
-    if (reply.headers.get("stream") === "stderr") writeNotice(io.stderr, dataText(reply.data));
+    if (reply.error !== undefined) {
+      // One of many handlers: what the others say still counts.
+      notice(io.stderr, `client ${reply.source}: ${describeError(reply.error)}`);
+      code = Math.max(code, exitCodeOf(reply.error));
+      continue;
+    }
+    if (remote_status) code = Math.max(code, reply.status);
+    if (reply.headers.get("stream") === "stderr") writeNotice(io.stderr, decodedText(reply));
     else {
       io.stdout.write(printed(reply, options.raw));
       if (++replies === options.replies) break;
     }
   }
-  return status;
+  return code;
 }
 
 function printed(reply: Reply, raw: boolean): Uint8Array {
-  const bytes = dataText(reply.data);
+  const bytes = decodedText(reply);
   if (raw || reply.encoding === ENCODINGS.BYTES || bytes.length === 0 || bytes.at(-1) === 10) return bytes;
   const line = new Uint8Array(bytes.length + 1);
   line.set(bytes);

@@ -10,7 +10,7 @@
 import type { Acknowledgement, Channel, Notice } from "../client/mod.ts";
 import { after } from "../client/pause.ts";
 import { type Encoding, FLAGS } from "../protocol/frame.ts";
-import { decodePayload } from "../protocol/payload.ts";
+import { WrittenPayload } from "../protocol/payload.ts";
 import { clientNamed, openAwaited } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";
 import { EXIT } from "./exit_codes.ts";
@@ -193,7 +193,7 @@ async function countBelow(
 ): Promise<number> {
   const answers: Promise<Acknowledgement>[] = [];
   for (const { flags, target, payload } of eachFrame(frames)) {
-    const data = decodePayload((flags & FLAGS.ENCODING) as Encoding, payload);
+    const data = new WrittenPayload((flags & FLAGS.ENCODING) as Encoding, payload);
     answers.push(channel.broadcast(data, { ack: true, to: target || undefined, headers, retain }));
   }
   return (await Promise.all(answers)).filter(({ listeners }) => listeners < least).length;

@@ -28,9 +28,18 @@ export interface StructuredCodec {
 /** A payload and the encoding that belongs into its frame's flags. */
 export interface EncodedPayload {
   /** How `bytes` are written. */
-  encoding: Encoding;
+  readonly encoding: Encoding;
   /** The payload. */
-  bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * A payload that is written already, to be sent as it is where a value is asked for: JSON with more digits than a number
+ * has here, say. Nobody looks whether the bytes are what the encoding says.
+ */
+export class WrittenPayload implements EncodedPayload {
+  /** @param bytes Do not change them while they are being sent. */
+  constructor(readonly encoding: Encoding, readonly bytes: Uint8Array<ArrayBuffer>) {}
 }
 
 /**
@@ -56,6 +65,7 @@ export function encodePayload(data: unknown, structured?: StructuredCodec): Enco
   // UTF-8 has no lone surrogates; JSON writes them as escapes.
   if (typeof data === "string" && data.isWellFormed()) return { encoding: ENCODINGS.TEXT, bytes: encoder.encode(data) };
   if (data instanceof Uint8Array) return { encoding: ENCODINGS.BYTES, bytes: data as Uint8Array<ArrayBuffer> };
+  if (data instanceof WrittenPayload) return data;
   if (isJson(data)) return { encoding: ENCODINGS.JSON, bytes: encoder.encode(JSON.stringify(data)) };
   if (structured === undefined) return undefined;
   return { encoding: ENCODINGS.STRUCTURED, bytes: structured.encode(data) };

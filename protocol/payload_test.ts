@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { checkRandomly } from "../tests/random.ts";
 import { IpcError } from "./errors.ts";
 import { ENCODINGS } from "./frame.ts";
-import { decodePayload, encodePayload, isStructured, type StructuredCodec } from "./payload.ts";
+import { decodePayload, encodePayload, isStructured, type StructuredCodec, WrittenPayload } from "./payload.ts";
 import { structuredCodec } from "./structured_clone.ts";
 
 const { BYTES, TEXT, JSON: JSON_TEXT, STRUCTURED } = ENCODINGS;
@@ -114,4 +114,9 @@ Deno.test("decodePayload() says that a structured payload needs its codec", () =
   assert.throws(() => decodePayload(STRUCTURED, new Uint8Array([0xc0])), TypeError);
   const codec: StructuredCodec = { encode: () => new Uint8Array(1), decode: () => "decoded" };
   assert.equal(decodePayload(STRUCTURED, new Uint8Array(1), codec), "decoded");
+});
+
+Deno.test("encodePayload() leaves a WrittenPayload as it is", () => {
+  const written = new WrittenPayload(ENCODINGS.JSON, new TextEncoder().encode('{"n": 12345678901234567890}'));
+  assert.equal(encodePayload(written), written);
 });

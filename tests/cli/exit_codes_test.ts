@@ -48,6 +48,7 @@ Deno.test("ipc leaves with the documented codes while a broker runs", async () =
   cli.start("ipc handle three -- sh -c 'echo out; echo err >&2; exit 3'");
   cli.start("ipc handle killed -- sh -c 'kill -KILL $$'");
   cli.start("ipc handle slow -- sleep 1000");
+  cli.start("ipc handle --mode lines --timeout 100ms lines -- sh -c 'read line; [ $line = die ] || sleep 1000'");
   cli.start("ipc handle limited --timeout 100ms -- sleep 1000");
   cli.start("ipc handle large -- head -c 20000000 /dev/zero");
   for (
@@ -55,6 +56,11 @@ Deno.test("ipc leaves with the documented codes while a broker runs", async () =
       ["ipc send x hello", 0, /^/],
       ["ipc send --expect 1 x hello", 1, /fewer than 1 listener/],
       ["ipc send bad/name hello", 64, /not a channel name/],
+      ["ipc inspect bad/name", 64, /not a channel name/],
+      ["ipc clients bad/name", 64, /not a channel name/],
+      ["ipc send --template x '{{y}}'", 64, /{{y}}, and what can be filled in/],
+      ["ipc send --count 2 -l x", 64, /exclude each other/],
+      ["ipc send --json --template x '{{uuid}}'", 65, /not JSON/],
       ["ipc send --json x '{'", 65, /not JSON/],
       ["ipc send -f /no/such/file x", 65, /\/no\/such\/file/],
       ["ipc send x < .", 65, /standard input/],
@@ -82,6 +88,9 @@ Deno.test("ipc leaves with the documented codes while a broker runs", async () =
       ["ipc request --wait=20s -t 100ms slow hello", 124, /deadline/],
       ["ipc request --wait=20s limited hello", 124, /ran longer than 100 ms/],
       ["ipc request --wait=20s large hello", 65, /too long/],
+      ["ipc request --wait=20s lines die", 69, /the worker ended before it answered/],
+      ["ipc request --wait=20s lines hello", 124, /longer than 100 ms for an answer/],
+      ["printf 'a\\nb' | ipc request --wait=20s lines", 65, /has several lines/],
     ] as const
   ) {
     if (code === 3 || code === 137) {

@@ -63,7 +63,7 @@ Deno.test("ipc handle --json-lines carries any payload as a line of JSON", async
   await using cli = sandbox();
   cli.start("ipc handle --mode lines --json-lines cat -- cat");
   assert.equal((await cli.sh("printf 'a\\nb\\n' | ipc request --wait=20s --raw cat")).stdout, "a\nb\n");
-  assert.equal((await cli.sh(`ipc request --json cat '{"a":\n[1]}'`)).stdout, '{"a":[1]}\n');
+  assert.equal((await cli.sh(`ipc request --json cat '{"a":\n[1.0]}'`)).stdout, '{"a": [1.0]}\n');
   assert.equal((await cli.sh("printf '\\377' | ipc request cat")).stdout, '{"encoding":"base64","data":"/w=="}\n');
   if ((await cli.sh("command -v bc")).code === 0) {
     cli.start("ipc handle --mode lines sums -- bc");
