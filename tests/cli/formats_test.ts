@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "../../client/mod.ts";
 import { CliSandbox } from "./sandbox.ts";
 
 const encoder = new TextEncoder();
@@ -190,4 +191,38 @@ Deno.test({
       await cli.sh(`${tmux} kill-server`);
     }
   },
+});
+
+Deno.test("ipc listen prints what programs send as JSON, whatever asks for it first", async () => {
+  await using cli = new CliSandbox();
+  await cli.sh("ipc daemon start");
+  await using channel = await connect("x", { socket_dir: cli.socket_dir });
+  const at = new Date(0), line = '{"n":1,"at":"1970-01-01T00:00:00.000Z"}';
+  for (
+    const [options, expected] of [
+      ["", `${line}\n`],
+      ["-F '%-40.40p|%b'", /^\{"n":1,"at":"1970-01-01T00:00:00\.000Z"\} \|\d+\n$/],
+      ["--where '@.n == 1'", `${line}\n`],
+      ["--where '@.n == 1' -- cat", line],
+      ["--where '@.n == 1' --coalesce -- cat", line],
+    ] as const
+  ) {
+    const [own, command = ""] = options.split("-- ");
+    Deno.writeTextFileSync(
+      `${cli.directory}/listen.sh`,
+      `exec ipc listen -n 1 --ready-fd 2 ${own} x ${command && `-- ${command}`} >got`,
+    );
+    const listener = cli.start("sh listen.sh");
+    await listener.says("subscribed");
+    for (const n of [0, 1]) {
+      if (n === 1 || options.includes("where")) {
+        await channel.broadcast(new Map<string, unknown>([["n", n], ["at", at]]));
+      }
+    }
+    await channel.flush();
+    assert.equal(await listener.exit(), 0);
+    const got = Deno.readTextFileSync(`${cli.directory}/got`);
+    if (typeof expected === "string") assert.equal(got, expected, options);
+    else assert.match(got, expected, options);
+  }
 });

@@ -29,7 +29,7 @@ Deno.test("ipc listen --then goes on after its command for --count and --idle, u
   await cli.sh("ipc daemon start");
   const later = "sh -c '(sleep 0.5; ipc send x later) >later.log 2>&1 &'";
   // What it leaves in the background is ended with it: so the late event comes from elsewhere.
-  assert.equal((await cli.sh(`ipc listen -t 2s -n 1 x --then -- ${later}`)).code, 124);
+  assert.equal((await cli.sh(`ipc listen -t 1s -n 1 x --then -- ${later}`)).code, 124);
   const listener = await cli.listen("-n 2 x --then -- ipc send x now");
   assert.equal(await listener.line((line) => line, "print"), "now");
   await cli.sh("ipc send x later");
@@ -101,7 +101,7 @@ Deno.test("ipc listen --coalesce and --debounce run a command with the newest ev
   assert.equal(await coalescing.exit(), 0);
   assert.equal(await coalescing.line((line) => line, "print"), "100 99");
 
-  const debouncing = await cli.listen(`--debounce 1s --idle 4s x -- ${say}`);
+  const debouncing = await cli.listen(`--debounce 500ms --idle 2s x -- ${say}`);
   await cli.sh("seq 100 | ipc send -l x");
   assert.equal(await debouncing.line((line) => line, "print"), "100 99");
   assert.equal(await debouncing.exit(), 0);
