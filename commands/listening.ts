@@ -381,7 +381,8 @@ async function behind(channel: string, { epoch, seq }: Since, io: Io): Promise<O
 }
 
 /** Tells whoever waits for it. @throws {Failure} If nothing can be written there. */
-async function writeReady(descriptor: number): Promise<void> {
+/** Says on a file descriptor that nothing is missed from here on. */
+export async function writeReady(descriptor: number): Promise<void> {
   const { writeDescriptor } = await import("./libc.ts");
   if (writeDescriptor(descriptor, "subscribed\n")) return;
   throw new Failure(EXIT.USAGE, `cannot write to file descriptor ${descriptor} that --ready-fd names`);

@@ -52,8 +52,9 @@ export const BROKER_ENVIRONMENT: Readonly<Record<string, string>> = { MALLOC_MMA
 
 /** By verb; `undefined` for all others. */
 export const VERB_PERMISSIONS: ReadonlyMap<string | undefined, readonly string[]> = new Map([
-  // Commands, and a broker; poll(2), to notice that nobody reads any more.
+  // Commands, and a broker; for both, poll(2), to notice that nobody reads any more.
   ["listen", [...CLIENT_PERMISSIONS, "--allow-run", "--allow-ffi"]],
+  ["monitor", [...CLIENT_PERMISSIONS, "--allow-ffi"]],
   ["handle", [...CLIENT_PERMISSIONS, "--allow-run"]],
   // start, stop and restart. For run, the launcher asks which of brokerPermissions() the configuration calls for.
   ["daemon", [...CLIENT_PERMISSIONS, "--allow-run"]],

@@ -480,6 +480,7 @@ class RunningBroker implements Broker {
     const now_ms = this.#clock.tick();
     this.#strangers.tick();
     this.#router.slow.tick(now_ms);
+    this.#router.monitors.tick();
     this.#keepalive.tick(
       now_ms,
       (connection) => this.#clients.get(connection)?.peer.pushFrames(PING),

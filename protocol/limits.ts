@@ -224,3 +224,6 @@ export function fixedLimits(): readonly Limit[] {
     limit("converted_bytes_max", CONVERTED_BYTES_MAX, "bytes", "a payload that is put into a text"),
   ];
 }
+
+/** How much of a payload a monitor is shown unless it asks for more, and at most. */
+export const MONITOR_PAYLOAD_BYTES = 256, MONITOR_PAYLOAD_BYTES_MAX = 64 * 1024;

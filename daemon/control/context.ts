@@ -26,8 +26,11 @@ export interface ControlContext {
 /** The parameters of one request: what stood under "params", not yet checked. */
 export type Params = Readonly<Record<string, unknown>>;
 
-/** One control method. What it returns is the reply, as JSON. */
-export type Method = (context: ControlContext, params: Params, asker: Client<Peer>) => unknown;
+/** Says that a method answers by itself, as long as it is asked to. */
+export const STREAMS: unique symbol = Symbol("streams");
+
+/** One control method. What it returns is the reply, as JSON; `id` is the request's. */
+export type Method = (context: ControlContext, params: Params, asker: Client<Peer>, id: number) => unknown;
 
 /** @throws {IpcError} FORBIDDEN if a client may not know who is on a channel. */
 export function checkSight({ router }: ControlContext, asker: Client<Peer>, channel: string): void {

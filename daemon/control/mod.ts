@@ -13,16 +13,17 @@ import { channel } from "./channel.ts";
 import { channels } from "./channels.ts";
 import { clients } from "./clients.ts";
 import { config } from "./config.ts";
-import type { ControlContext, Method, Params } from "./context.ts";
+import { type ControlContext, type Method, type Params, STREAMS } from "./context.ts";
 import { drain } from "./drain.ts";
 import { kick } from "./kick.ts";
+import { monitor } from "./monitor.ts";
 import { open } from "./open.ts";
 import { ping } from "./ping.ts";
 import { reload } from "./reload.ts";
 import { stats } from "./stats.ts";
 
 const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>(
-  Object.entries({ channel, channels, clients, config, drain, kick, open, ping, reload, stats }),
+  Object.entries({ channel, channels, clients, config, drain, kick, monitor, open, ping, reload, stats }),
 );
 
 /** Makes the function that answers a REQUEST on the control channel. */
@@ -35,10 +36,11 @@ export function control(context: ControlContext): (client: Client<Peer>, frame: 
     let result: unknown;
     try {
       const { method, params } = parse(frame);
-      result = method(context, params, client);
+      result = method(context, params, client, id);
     } catch (error) {
       return fail(client, id, error);
     }
+    if (result === STREAMS) return;
     if (result instanceof Promise) {
       result.then((value) => answer(client, id, value), (error) => fail(client, id, error));
     } else answer(client, id, result);

@@ -14,6 +14,8 @@ export class BinaryPeer extends ConnectionPeer {
   }
 
   pushFrames(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): void {
+    const { monitors } = this.router;
+    if (monitors.active) monitors.frames(this.client, "out", bytes, start ?? 0, end ?? bytes.length);
     this.outbox.pushFrames(bytes, start, end);
   }
 

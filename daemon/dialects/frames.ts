@@ -40,7 +40,7 @@ const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
   }],
   [FRAME_TYPES.REQUEST, (client, frame, router) => router.request(client, frame)],
   [FRAME_TYPES.REPLY, (client, frame, router) => router.requests.reply(client, frame)],
-  [FRAME_TYPES.CANCEL, (client, frame, router) => router.requests.cancel(client, u32(frame, OFFSET.id))],
+  [FRAME_TYPES.CANCEL, (client, frame, router) => router.cancel(client, u32(frame, OFFSET.id))],
   [FRAME_TYPES.ROLES, (client, frame, router) => {
     const id = u32(frame, OFFSET.id), channel = client.channel;
     const seq = channel.seq;
@@ -78,6 +78,9 @@ const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
  */
 export function takeFrame(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>): Promise<void> | undefined {
   const { client, router } = peer, type = frame[OFFSET.type]!;
+  const room = type === FRAME_TYPES.REPLY ? router.requests.room(client, frame) : undefined;
+  if (room !== undefined) return room;
+  if (router.monitors.active) router.monitors.frames(client, "in", frame, 0, frame.length);
   if (router.draining && (type === FRAME_TYPES.EVENT || type === FRAME_TYPES.REQUEST)) {
     router.events.abandon(client);
     // What is not accepted stays unread, unless replies that are waited for may stand behind it.
@@ -89,8 +92,6 @@ export function takeFrame(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>):
     const id = u32(frame, OFFSET.id), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
     refuseEvents(peer, 1, id, wants_ack ? [id] : []);
   } else {
-    const room = type === FRAME_TYPES.REPLY ? router.requests.room(client, frame) : undefined;
-    if (room !== undefined) return room;
     const take = FRAMES.get(type);
     if (take === undefined) throw new IpcError("PROTOCOL", `a frame of type ${type} has no place here`);
     if (take(client, frame, router) === BYE) peer.connection.finish();

@@ -55,6 +55,8 @@ export class TranslatingPeer extends ConnectionPeer {
   }
 
   pushFrames(bytes: Uint8Array<ArrayBuffer>, start = 0, end = bytes.length): void {
+    const { monitors } = this.router;
+    if (monitors.active) monitors.frames(this.client, "out", bytes, start, end);
     for (const frame of framesIn(bytes, start, end)) {
       const written = this.language.frame(frame);
       if (written.length > 0) this.outbox.pushFrames(written);

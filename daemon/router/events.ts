@@ -23,6 +23,7 @@ import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET } from "../../protoc
 import { HEADER_BYTES } from "../../protocol/limits.ts";
 import type { Overload } from "../counters.ts";
 import type { Channel, Client, Registry } from "../registry.ts";
+import type { Monitors } from "./monitors.ts";
 import type { Peer } from "./peer.ts";
 import type { Slow } from "./slow.ts";
 
@@ -32,10 +33,17 @@ export class Events {
   gaps = 0;
   readonly #registry: Registry<Peer>;
   readonly #slow: Slow;
+  readonly #monitors: Monitors;
   readonly #overloaded: (what: Overload, error: IpcError) => void;
 
   /** @param overloaded Told what was refused because there is too much of something. */
-  constructor(registry: Registry<Peer>, slow: Slow, overloaded: (what: Overload, error: IpcError) => void) {
+  constructor(
+    registry: Registry<Peer>,
+    slow: Slow,
+    monitors: Monitors,
+    overloaded: (what: Overload, error: IpcError) => void,
+  ) {
+    this.#monitors = monitors;
     this.#overloaded = overloaded;
     this.#registry = registry;
     this.#slow = slow;
@@ -103,6 +111,10 @@ export class Events {
       client.events_in += count;
       client.bytes_in += length;
     }
+    if (this.#monitors.active) {
+      const listeners = client === undefined ? channel.listeners.size : this.reach(client);
+      this.#monitors.run(client, channel, placed, placed_start, first, count, listeners);
+    }
     let full: Client<Peer>[] | undefined;
     for (const listener of channel.listeners) {
       if (listener === client && !listener.echo) continue;
@@ -116,7 +128,9 @@ export class Events {
             (full ??= []).push(listener);
             continue;
           }
-          this.gaps += peer.dropOldest(length);
+          const dropped = peer.dropOldest(length);
+          this.gaps += dropped;
+          if (this.#monitors.active) this.#monitors.note(listener, "out", "gap", 0, { data: { events: dropped } });
         }
       }
       peer.pushRun(placed, placed_start, placed_end, first, count);
@@ -229,6 +243,10 @@ export class Events {
     }
     for (const segment of segments) {
       client.peer.pushRun(segment.bytes, segment.start, segment.end, segment.first, segment.count);
+      if (this.#monitors.active) {
+        const { first, count, start, end } = segment;
+        this.#monitors.note(client, "out", "replay", end - start, { seq: first, data: { events: count } });
+      }
       client.events_out += segment.count;
       client.bytes_out += segment.end - segment.start;
     }

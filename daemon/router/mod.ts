@@ -13,6 +13,7 @@ import type { Identity } from "../identity.ts";
 import { type Account, Accounts } from "../quota.ts";
 import { Channel, type ChannelRules, Client, Registry } from "../registry.ts";
 import { Events } from "./events.ts";
+import { Monitors } from "./monitors.ts";
 import type { Peer } from "./peer.ts";
 import { introduce, tellWatchers } from "./presence.ts";
 import { replyFrame, Requests } from "./requests.ts";
@@ -38,6 +39,8 @@ export class Router {
   readonly accounts: Accounts = new Accounts();
   readonly counters: Counters = new Counters();
   readonly slow: Slow;
+  /** Those who watch what passes. */
+  readonly monitors: Monitors;
   readonly events: Events;
   readonly requests: Requests;
   /** Set once the broker is going away: nothing new is accepted. */
@@ -59,7 +62,8 @@ export class Router {
     this.#observer = observer;
     this.slow = new Slow((client, error, at_once) => this.leave(client, error, at_once));
     const overloaded = (what: Overload, error: IpcError): void => this.overloaded(what, error);
-    this.events = new Events(this.registry, this.slow, overloaded);
+    this.monitors = new Monitors((client, channel) => this.#mayMonitor(client, channel), now);
+    this.events = new Events(this.registry, this.slow, this.monitors, overloaded);
     this.requests = new Requests(this.registry, this.slow, now, () => observer.deadlines(), overloaded);
   }
 
@@ -86,6 +90,11 @@ export class Router {
     const client = new Client(id, channel, peer, dialect, this.now(), hello, identity, may);
     client.account = account;
     this.registry.add(client);
+    if (this.monitors.active) {
+      const { listen = false, handle = false, presence = false, pid } = hello;
+      const data = { dialect, pid, listen, handle, presence };
+      this.monitors.note(client, "in", "join", 0, { data });
+    }
     return client;
   }
 
@@ -121,6 +130,11 @@ export class Router {
     this.slow.forget(client);
     this.requests.leave(client);
     this.events.abandon(client);
+    this.monitors.leave(client);
+    if (this.monitors.active) {
+      const about = error === undefined ? {} : { data: { reason: error.reason, message: error.message } };
+      this.monitors.note(client, error === undefined ? "in" : "out", "leave", 0, about);
+    }
     client.channel.idle_since_ms = this.now();
     tellWatchers(client, "leave", error?.reason);
     if (error !== undefined) client.peer.close(error, at_once);
@@ -140,6 +154,11 @@ export class Router {
       const id = new DataView(frame.buffer, frame.byteOffset).getUint32(OFFSET.id, true);
       client.peer.pushFrames(replyFrame(id, this.refusal(client, "request")));
     } else this.requests.request(client, frame);
+  }
+
+  /** Takes a CANCEL. */
+  cancel(client: Client<Peer>, id: number): void {
+    if (client.channel !== this.control || !this.monitors.cancel(client, id)) this.requests.cancel(client, id);
   }
 
   /** Counts what was refused because there is too much of something, and says so to whoever watches. */
@@ -210,6 +229,12 @@ export class Router {
         ]);
       } else if (lost !== undefined) leaving.push([client, forbidden(lost, name, identity)]);
     }
+    for (const [client, channel] of this.monitors.revoked()) {
+      const error = client.may.admin
+        ? forbidden("listen", channel, client.identity)
+        : forbidden("admin", client.channel.name, client.identity);
+      leaving.push([client, error]);
+    }
     // All of them first: that one leaves must not be told to another one.
     for (const [client] of leaving) this.registry.setRoles(client, { listen: false, handle: false, presence: false });
     for (const [client, error] of leaving) this.leave(client, error, true);
@@ -223,6 +248,12 @@ export class Router {
     if (channel === this.control?.name && (action === "send" || action === "handle")) return error;
     this.#observer.refused(identity, channel, error, count);
     return error;
+  }
+
+  /** What is shown is what listeners get, and more: requests, and what is for others alone. */
+  #mayMonitor({ identity, may }: Client<Peer>, channel: string): boolean {
+    const { see, listen } = permissionsOf(this.#policies, identity, channel);
+    return may.admin && see && listen;
   }
 
   #checkRoles(channel: string, identity: Identity, may: Permissions, roles: Roles): void {
