@@ -77,7 +77,9 @@ Deno.test("ipc listen --then passes signals on, and leaves nothing behind", asyn
   await cli.sh("ipc listen x --then -- sh -c 'sleep 1000 & echo $$ $! >left'");
   assert.deepEqual((await pids_of("left")).filter(runs), []);
   Deno.writeTextFileSync(`${cli.directory}/pipe.sh`, "sleep 1000 & echo $$ $! >pipe; wait");
-  const outcome = await cli.sh("{ ipc listen x --then -- sh pipe.sh; echo $? >&2; } | sleep 0.5");
+  const outcome = await cli.sh(
+    "{ ipc listen x --then -- sh pipe.sh; echo $? >&2; } | until [ -s pipe ]; do sleep 0.05; done",
+  );
   assert.match(outcome.stderr, /141/);
   assert.deepEqual((await pids_of("pipe")).filter(runs), []);
 });
@@ -106,7 +108,7 @@ Deno.test("ipc listen --coalesce and --debounce run a command with the newest ev
   assert.equal(await debouncing.line((line) => line, "print"), "100 99");
   assert.equal(await debouncing.exit(), 0);
   // What waits when it leaves of its own accord is not lost.
-  const leaving = await cli.listen(`--debounce 1h --idle 300ms x -- ${say}`);
+  const leaving = await cli.listen(`--debounce 1h --idle 1500ms x -- ${say}`);
   await cli.sh("ipc send x last");
   assert.equal(await leaving.exit(), 0);
   assert.equal(await leaving.line((line) => line, "print"), "last 0");
