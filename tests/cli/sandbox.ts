@@ -7,8 +7,8 @@
 import { launcher } from "../../scripts/install.ts";
 import { Process } from "../e2e/process.ts";
 
-/** A path with what shells stumble over. */
-const PROGRAM = Deno.makeTempDirSync({ prefix: "ipc cli's " });
+/** Where it is: `lib` and `bin`. A path with what shells stumble over. */
+export const PROGRAM = Deno.makeTempDirSync({ prefix: "ipc cli's " });
 addEventListener("unload", () => Deno.removeSync(PROGRAM, { recursive: true }));
 // In a process of its own: esbuild's helper would be a leak in the first test.
 const BUILD = new Deno.Command(Deno.execPath(), {
