@@ -1,21 +1,12 @@
 import assert from "node:assert/strict";
+import { bothWays, forEach, type Row, runRows } from "./rows.ts";
 import { CliSandbox } from "./sandbox.ts";
-
-/** Every line is run with a pipe and with a terminal as its standard output; both must end alike. */
-async function bothWays(cli: CliSandbox, line: string, code: number, said: RegExp): Promise<void> {
-  const piped = await cli.sh(line);
-  assert.equal(piped.code, code, `${line}: ${piped.stderr}`);
-  assert.match(piped.stderr, said, line);
-  if (code !== 0) assert.match(piped.stderr, /^ipc: /m, line);
-  const shown = await cli.terminal(line);
-  assert.equal(shown.code, code, `${line}, on a terminal: ${shown.stdout}`);
-  assert.match(shown.stdout, said, `${line}, on a terminal`);
-}
 
 Deno.test("ipc leaves with the documented codes while no broker runs", async () => {
   await using cli = new CliSandbox();
-  for (
-    const [line, code, said] of [
+  await runRows(
+    cli,
+    [
       ["ipc version", 0, /^/],
       ["ipc --help", 0, /^/],
       ["ipc sockname x", 0, /^/],
@@ -38,8 +29,19 @@ Deno.test("ipc leaves with the documented codes while no broker runs", async () 
       ["ipc handle x -- no-such-command", 127, /no-such-command/],
       ["ipc listen x -- no-such-command", 127, /no-such-command/],
       ["ipc handle x -- /etc/passwd", 126, /\/etc\/passwd/],
-    ] as const
-  ) await bothWays(cli, line, code, said);
+      ["ipc listen x -- /etc/passwd", 126, /\/etc\/passwd/],
+      ["ipc listen --no-autostart x --then -- no-such-command", 127, /no-such-command/],
+      ["ipc wait -t 100ms x --listener", 124, /x/],
+      ["ipc config check /no/such/file", 78, /\/no\/such\/file/],
+      ["ipc token list", 78, /token/],
+    ],
+  );
+  // What it looked for is what it prints.
+  for (const run of [cli.sh("IPC_QUEUE=soon ipc doctor"), cli.terminal("IPC_QUEUE=soon ipc doctor")]) {
+    const { code, stdout } = await run;
+    assert.equal(code, 1);
+    assert.match(stdout, /IPC_QUEUE/);
+  }
 });
 
 Deno.test("ipc leaves with the documented codes while a broker runs", async () => {
@@ -52,55 +54,59 @@ Deno.test("ipc leaves with the documented codes while a broker runs", async () =
   cli.start("ipc handle --mode lines --timeout 100ms lines -- sh -c 'read line; [ $line = die ] || sleep 1000'");
   cli.start("ipc handle limited --timeout 100ms -- sleep 1000");
   cli.start("ipc handle large -- head -c 20000000 /dev/zero");
-  for (
-    const [line, code, said] of [
-      ["ipc send x hello", 0, /^/],
-      ["ipc send --expect 1 x hello", 1, /fewer than 1 listener/],
-      ["ipc send bad/name hello", 64, /not a channel name/],
-      ["ipc inspect bad/name", 64, /not a channel name/],
-      ["ipc clients bad/name", 64, /not a channel name/],
-      ["ipc send --template x '{{y}}'", 64, /{{y}}, and what can be filled in/],
-      ["ipc send --count 2 -l x", 64, /exclude each other/],
-      ["ipc send --json --template x '{{uuid}}'", 65, /not JSON/],
-      ["ipc send --json x '{'", 65, /not JSON/],
-      ["ipc send -f /no/such/file x", 65, /\/no\/such\/file/],
-      ["ipc send x < .", 65, /standard input/],
-      ["head -c 16777217 /dev/zero | ipc send x", 65, /too long, limit is 16777216/],
-      ["printf '\\377' | ipc send --text x", 65, /not valid UTF-8/],
-      ["ipc stats", 0, /^/],
-      ["ipc monitor -t 100ms", 124, /time is up/],
-      ["ipc stats > /dev/full", 74, /cannot write the output: No space left/],
-      ["ipc channels > /dev/full", 74, /cannot write the output: No space left/],
-      ["ipc send --retain full hello && ipc listen full > /dev/full", 74, /cannot write the output: No space left/],
-      ["ipc listen --json full > /dev/full", 74, /cannot write the output: No space left/],
-      ["ipc request --wait=20s echo hello > /dev/full", 74, /cannot write the output: No space left/],
-      ["ipc send --to 4000000 x hello", 69, /4000000/],
-      ["ipc send --to nobody x hello", 69, /nobody/],
-      ["ipc inspect nosuch", 69, /nosuch/],
-      ["ipc request nosuch hello", 69, /nosuch/],
-      ["ipc send --wait=100ms nosuch hello", 124, /no listener/],
-      ["ipc request --wait=100ms nosuch hello", 124, /no handler/],
-      ["ipc listen -t 100ms x", 124, /^/],
-      ["ipc listen --idle 100ms x", 0, /^/],
-      ["ipc listen --idle 100ms -n 1 x", 124, /^/],
-      ["ipc request --wait=20s echo hello", 0, /^/],
-      ["ipc request --wait=20s three hello", 3, /err/],
-      ["ipc request --wait=20s --no-remote-status three hello", 0, /err/],
-      ["ipc request --wait=20s killed hello", 137, /^/],
-      ["ipc request --wait=20s -t 100ms slow hello", 124, /deadline/],
-      ["ipc request --wait=20s limited hello", 124, /ran longer than 100 ms/],
-      ["ipc request --wait=20s large hello", 65, /too long/],
-      ["ipc request --wait=20s lines die", 69, /the worker ended before it answered/],
-      ["ipc request --wait=20s lines hello", 124, /longer than 100 ms for an answer/],
-      ["printf 'a\\nb' | ipc request --wait=20s lines", 65, /has several lines/],
-    ] as const
-  ) {
-    if (code === 3 || code === 137) {
-      // It is the handler that says something here, or nobody.
-      assert.equal((await cli.sh(line)).code, code, line);
-      assert.equal((await cli.terminal(line)).code, code, line);
-    } else await bothWays(cli, line, code, said);
-  }
+  await cli.sh("ipc send --retain full hello");
+  const rows: readonly Row[] = [
+    ["ipc send x hello", 0, /^/],
+    ["ipc send --expect 1 x hello", 1, /fewer than 1 listener/],
+    ["ipc send bad/name hello", 64, /not a channel name/],
+    ["ipc inspect bad/name", 64, /not a channel name/],
+    ["ipc clients bad/name", 64, /not a channel name/],
+    ["ipc send --template x '{{y}}'", 64, /{{y}}, and what can be filled in/],
+    ["ipc send --count 2 -l x", 64, /exclude each other/],
+    ["ipc send --json --template x '{{uuid}}'", 65, /not JSON/],
+    ["ipc send --json x '{'", 65, /not JSON/],
+    ["ipc send -f /no/such/file x", 65, /\/no\/such\/file/],
+    ["ipc send x < .", 65, /standard input/],
+    ["head -c 16777217 /dev/zero | ipc send x", 65, /too long, limit is 16777216/],
+    ["printf '\\377' | ipc send --text x", 65, /not valid UTF-8/],
+    ["ipc stats", 0, /^/],
+    ["ipc monitor nosuch -t 100ms", 124, /time is up/],
+    ["ipc stats > /dev/full", 74, /cannot write the output: No space left/],
+    ["ipc channels > /dev/full", 74, /cannot write the output: No space left/],
+    ["ipc listen full > /dev/full", 74, /cannot write the output: No space left/],
+    ["ipc listen --json full > /dev/full", 74, /cannot write the output: No space left/],
+    ["ipc request --wait=20s echo hello > /dev/full", 74, /cannot write the output: No space left/],
+    ["ipc send --to 4000000 x hello", 69, /4000000/],
+    ["ipc send --to nobody x hello", 69, /nobody/],
+    ["ipc inspect none", 69, /none/],
+    ["ipc request unheard hello", 69, /unheard/],
+    ["ipc send --wait=100ms unheard hello", 124, /no listener/],
+    ["ipc request --wait=100ms unheard hello", 124, /no handler/],
+    ["ipc wait --listener --no-wait quiet", 1, /quiet/],
+    ["ipc wait --handler -t 100ms quiet", 124, /quiet/],
+    ["ipc listen --where 'not a condition' x", 64, /--where/],
+    ["ipc listen -t 20s then --then -- ipc send --expect 3 then hello", 1, /fewer than 3/],
+    ["ipc listen -t 100ms quiet", 124, /^/],
+    ["ipc listen --idle 100ms quiet", 0, /^/],
+    ["ipc listen --idle 100ms -n 1 quiet", 124, /^/],
+    ["ipc request --wait=20s echo hello", 0, /^/],
+    ["ipc request --wait=20s three hello", 3, /err/],
+    ["ipc request --wait=20s --no-remote-status three hello", 0, /err/],
+    ["ipc request --wait=20s killed hello", 137, /^/],
+    ["ipc request --wait=20s -t 100ms slow hello", 124, /deadline/],
+    ["ipc request --wait=20s limited hello", 124, /ran longer than 100 ms/],
+    ["ipc request --wait=20s large hello", 65, /too long/],
+    ["ipc request --wait=20s lines die", 69, /the worker ended before it answered/],
+    ["ipc request --wait=20s lines hello", 124, /longer than 100 ms for an answer/],
+    ["printf 'a\\nb' | ipc request --wait=20s lines", 65, /has several lines/],
+  ];
+  // Where the handler says something, or nobody does, ipc has nothing to say.
+  const of_handler = ([, code]: Row) => code === 3 || code === 137;
+  await runRows(cli, rows.filter((row) => !of_handler(row)));
+  await forEach(rows.filter(of_handler), async ([line, code]) => {
+    assert.equal((await cli.sh(line)).code, code, line);
+    assert.equal((await cli.terminal(line)).code, code, line);
+  });
 });
 
 Deno.test("ipc leaves with 76 where something else than a broker answers", async () => {

@@ -15,9 +15,10 @@ const AT_ONCE = 4;
 /** Does something with each of several things, some at a time. */
 export async function forEach<T>(all: Iterable<T>, each: (one: T) => Promise<void>, at_once = AT_ONCE): Promise<void> {
   const left = all[Symbol.iterator]();
-  await Promise.all(Array.from({ length: at_once }, async () => {
+  const runs = await Promise.allSettled(Array.from({ length: at_once }, async () => {
     for (let next = left.next(); !next.done; next = left.next()) await each(next.value);
   }));
+  for (const run of runs) if (run.status === "rejected") throw run.reason;
 }
 
 /** Runs lines that do not depend on one another, each with {@linkcode bothWays}. */

@@ -33,6 +33,7 @@ const ROWS: Readonly<Record<string, VerbRow>> = {
   inspect: { args: "x", asks: true, configured: true },
   clients: { args: "", asks: true, configured: true },
   stats: { args: "", asks: true, configured: true },
+  monitor: { args: "", asks: true, configured: true },
   ping: { args: "-n 1", asks: true, configured: true },
   daemon: { args: "status", configured: true },
   service: { args: "print --user" },
