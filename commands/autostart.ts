@@ -68,7 +68,8 @@ interface StartedBroker {
 
 /** In a session of its own, so that neither Ctrl-C nor a closed terminal reaches it. */
 function spawnBroker(command: readonly string[], options: readonly string[], log: string, io: Io): StartedBroker {
-  const named = LOCAL_VARIABLES.map((name) => [name, io.env(name)]).filter(([, value]) => value !== undefined);
+  // An empty one is an unset one; what an option has beaten would still be in the environment.
+  const named = LOCAL_VARIABLES.map((name) => [name, io.env(name) ?? ""]);
   const child = new Deno.Command("/bin/sh", {
     args: ["-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", log, ...command, "daemon", "run", ...options],
     env: Object.fromEntries(named),

@@ -12,6 +12,7 @@ import type { Io } from "./io.ts";
 
 /** Options that stand before the verb, and the variables that mean the same. */
 export const GLOBAL_OPTIONS: ReadonlyMap<string, string> = new Map([
+  ["--profile", "IPC_PROFILE"],
   ["--config", "IPC_CONFIG"],
   ["--socket-dir", "IPC_SOCKET_DIR"],
   ["--connect", "IPC_CONNECT"],
@@ -20,10 +21,13 @@ export const GLOBAL_OPTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Variables that say where this machine's broker is. */
-export const LOCAL_VARIABLES: readonly string[] = ["IPC_CONFIG", "IPC_SOCKET_DIR"];
+export const LOCAL_VARIABLES: readonly string[] = ["IPC_PROFILE", "IPC_CONFIG", "IPC_SOCKET_DIR"];
 
 /** Variables that are about a broker elsewhere. */
 export const ELSEWHERE_VARIABLES: readonly string[] = ["IPC_CONNECT", "IPC_CA"];
+
+/** Variables that say which broker is meant, and who we are to it. A profile that is named by an option has its own. */
+const WHICH_BROKER: readonly string[] = ["IPC_SOCKET_DIR", ...ELSEWHERE_VARIABLES, "IPC_TOKEN_FILE"];
 
 /** What {@linkcode takeGlobalOptions} found. */
 export interface GlobalOptions {
@@ -50,11 +54,14 @@ export function takeGlobalOptions(argv: readonly string[]): GlobalOptions {
   return { argv: argv.slice(at), values };
 }
 
-/** The same surroundings, with other values of some variables. An option for a broker here beats a variable for one elsewhere. */
+/**
+ * The same surroundings, with other values of some variables. An option that says which broker is meant beats a variable
+ * that says another.
+ */
 export function withVariables(io: Io, values: ReadonlyMap<string, string>): Io {
   if (values.size === 0) return io;
-  const here = values.has("IPC_SOCKET_DIR");
-  return { ...io, env: (name) => values.get(name) ?? (here && name === "IPC_CONNECT" ? undefined : io.env(name)) };
+  const beaten = values.has("IPC_PROFILE") ? WHICH_BROKER : values.has("IPC_SOCKET_DIR") ? ["IPC_CONNECT"] : [];
+  return { ...io, env: (name) => values.get(name) ?? (beaten.includes(name) ? undefined : io.env(name)) };
 }
 
 /** Whether the broker is elsewhere, as it is where there are no unix sockets: none is started for it then. */

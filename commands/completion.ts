@@ -5,6 +5,7 @@
  */
 import { Argument, Option } from "@commander-js/extra-typings";
 import type { ClientInfo } from "../client/mod.ts";
+import { profileNames } from "../config/profiles.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { takeGlobalOptions, withVariables } from "./broker_options.ts";
 import type { ChannelLine } from "./channels.ts";
@@ -14,6 +15,7 @@ import { askBroker } from "./connection.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { printable } from "./notice.ts";
+import { withProfile } from "./profile.ts";
 import { argumentParser, parseArguments, splitCommand, usageError, type Verb } from "./verb.ts";
 
 /** Options of `ipc completion`. */
@@ -64,11 +66,12 @@ export function completionText(completion: Completion): string {
 
 /** Names that the broker knows. Where none runs, or none answers, there are none: not a word about it at a prompt. */
 function brokerNames(io: Io): Names {
+  const places = { cwd: io.cwd(), env: io.env };
   const ask = async <Answer>(method: string, params: Record<string, unknown>): Promise<Answer[]> => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => timer = setTimeout(reject, BROKER_MS_MAX));
     try {
-      return await Promise.race([askBroker(method, params, io) as Promise<Answer[]>, late]);
+      return await Promise.race([askBroker(method, params, await withProfile(io)) as Promise<Answer[]>, late]);
     } catch {
       return [];
     } finally {
@@ -76,6 +79,7 @@ function brokerNames(io: Io): Names {
     }
   };
   return {
+    profiles: () => profileNames(places).map((value) => ({ value, description: "" })),
     async channels() {
       const channels = await ask<ChannelLine>("channels", {});
       return channels.filter(({ channel }) => channel !== CONTROL_CHANNEL).map(({ channel, listeners, handlers }) => ({

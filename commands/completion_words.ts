@@ -25,6 +25,7 @@ export type Completion =
 
 /** Who knows names. */
 export interface Names {
+  profiles(): readonly Candidate[];
   channels(): Promise<readonly Candidate[]>;
   /** @param channel Only those of this one. */
   clients(channel: string | undefined): Promise<readonly Candidate[]>;
@@ -124,6 +125,7 @@ class Place {
     if (choices !== undefined) return this.from(choices.map((value) => ({ value, description: "" })), behind);
     if (name === "file" || name === "path") return { kind: "files", behind };
     if (name === "directory" || name === "dir") return { kind: "directories", behind };
+    if (name === "profile") return this.from(this.#names.profiles(), behind);
     if (name === "client") return this.from(await this.#names.clients(this.#positional[0]), behind);
     return name === "channel" || name === "glob" ? this.from(await this.#names.channels(), behind) : NOTHING;
   }

@@ -7,6 +7,7 @@ import { TOPICS } from "./help_topics.ts";
 import { VERBS } from "./verbs.ts";
 
 const NAMES: Names = {
+  profiles: () => [{ value: "prod", description: "" }],
   channels: () => Promise.resolve(["deploys", "logs.web"].map((value) => ({ value, description: "" }))),
   clients: (channel) =>
     Promise.resolve([{ value: channel === undefined ? "anybody" : `on ${channel}`, description: "" }]),
@@ -28,6 +29,7 @@ Deno.test("complete() offers verbs and the options before them", async () => {
   assert.equal(await at("--config", "a"), ":files");
   assert.equal(await at("--config=a"), ":files --config=");
   assert.equal(await at("nonsense", ""), "");
+  assert.equal(await at("--profile", "p"), "prod");
 });
 
 Deno.test("complete() offers each verb its own options", async () => {

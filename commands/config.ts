@@ -4,11 +4,12 @@
  * @module
  */
 import { Argument } from "@commander-js/extra-typings";
-import { describeLoaded, newFile } from "../config/describe.ts";
+import { type Described, describeLoaded, newFile } from "../config/describe.ts";
 import { ConfigError, type Problem } from "../config/errors.ts";
 import { allPlaces, isAbsolute, PROJECT_FILE, userConfigFile } from "../config/files.ts";
 import { readListenSecrets } from "../config/listen_secrets.ts";
 import { type Loaded, loadSettings } from "../config/load.ts";
+import { chosenProfile, CONNECTION_VARIABLES, type ConnectionKey, readConnection } from "../config/profiles.ts";
 import { readTokens } from "../config/tokens.ts";
 import { formatBytes, formatDuration } from "../config/units.ts";
 import { fixedLimits, type Limit } from "../protocol/limits.ts";
@@ -69,8 +70,10 @@ function load(io: Io, config_file?: string): Promise<Loaded> {
 }
 
 async function show({ json }: ConfigOptions, io: Io): Promise<void> {
-  const loaded = await load(io), keys = describeLoaded(loaded), limits = fixedLimits();
-  if (json) return io.stdout.write(`${JSON.stringify({ files: loaded.files, keys, limits })}\n`);
+  const loaded = await load(io), { files, profile } = loaded, limits = fixedLimits();
+  const keys = [...describeLoaded(loaded), ...await describeConnection(io)];
+  for (const row of keys) if (row.from === profile?.path) row.from = `profile ${profile.name} (${profile.path})`;
+  if (json) return io.stdout.write(`${JSON.stringify({ files, profile: profile ?? null, keys, limits })}\n`);
   io.stdout.write(tableText(
     [{ heading: "KEY" }, { heading: "VALUE" }, { heading: "FROM" }, { heading: "WHAT" }],
     keys.map(({ key, value, from, meaning }) => [key, value, from, meaning]),
@@ -80,6 +83,18 @@ async function show({ json }: ConfigOptions, io: Io): Promise<void> {
     [{ heading: "FIXED LIMIT" }, { heading: "VALUE", right: true }, { heading: "WHAT" }],
     limits.map((limit) => [limit.name, limitText(limit), limit.meaning]),
   ));
+}
+
+/** The way to a broker elsewhere, where there is one to tell of. */
+async function describeConnection(io: Io): Promise<Described[]> {
+  const places = { cwd: io.cwd(), env: io.env }, connection = await readConnection(places), keys: Described[] = [];
+  for (const [key, variable] of Object.entries(CONNECTION_VARIABLES) as [ConnectionKey, string][]) {
+    const value = io.env(variable) || connection[key];
+    if (!value) continue;
+    const from = value === connection[key] ? chosenProfile(places)!.path : variable;
+    keys.push({ key, value: JSON.stringify(value), from });
+  }
+  return keys;
 }
 
 /** A limit's value, as people read it. */

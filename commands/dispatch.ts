@@ -4,12 +4,12 @@
  * @module
  */
 import { IpcError } from "../protocol/errors.ts";
-import { ELSEWHERE_VARIABLES, takeGlobalOptions, withVariables } from "./broker_options.ts";
+import { ELSEWHERE_VARIABLES, isElsewhere, takeGlobalOptions, withVariables } from "./broker_options.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output, WriteError } from "./io.ts";
 import { notice, writeNotice } from "./notice.ts";
 import type { Verb } from "./verb.ts";
-import { loadChannelGuess, loadOverview, VERBS } from "./verbs.ts";
+import { loadChannelGuess, loadOverview, loadProfile, VERBS } from "./verbs.ts";
 
 /**
  * Runs the verb that the arguments name, with the options that stand before it.
@@ -19,7 +19,8 @@ import { loadChannelGuess, loadOverview, VERBS } from "./verbs.ts";
  * @returns The exit code.
  */
 export async function dispatch(all: readonly string[], surroundings: Io): Promise<number> {
-  const { argv, values, incomplete } = takeGlobalOptions(all), io = withVariables(surroundings, values);
+  const { argv, values, incomplete } = takeGlobalOptions(all);
+  let io = withVariables(surroundings, values);
   try {
     if (incomplete !== undefined) return await mistake(`option '${incomplete} <value>' argument missing`, io);
     const name = argv[0] === "--version" || argv[0] === "-V" ? "version" : argv[0];
@@ -29,7 +30,9 @@ export async function dispatch(all: readonly string[], surroundings: Io): Promis
       const { overview } = await loadOverview();
       return await parseAndRun(overview, argv, io);
     }
-    if (entry.local && [...values.keys()].some((variable) => ELSEWHERE_VARIABLES.includes(variable))) {
+    if (!entry.unconfigured && io.env("IPC_PROFILE")) io = await (await loadProfile()).withProfile(io);
+    const elsewhere = values.has("IPC_PROFILE") && entry.name !== "config" && isElsewhere(io);
+    if (entry.local && (elsewhere || [...values.keys()].some((variable) => ELSEWHERE_VARIABLES.includes(variable)))) {
       return await mistake(`${entry.name} is about this machine and cannot be asked of a broker elsewhere`, io);
     }
     const { verb } = await entry.load();

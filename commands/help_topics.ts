@@ -44,7 +44,8 @@ function configuration(columns: number, io: Io): string {
   );
   return [
     paragraph(
-      "What is set first wins, key by key: options before the verb, IPC_* variables, these files, the defaults.",
+      "What is set first wins, key by key: options before the verb, IPC_* variables, these files (a profile only " +
+        "with --profile NAME), the defaults.",
       columns,
     ),
     `Files:\n${itemsText(files, columns)}`,

@@ -28,6 +28,7 @@ export function programParser(): Command & DescribedParser {
   ]).name("ipc").usage("[options] <verb> [arguments]").commandsGroup("Verbs:").helpCommand(false);
   program
     .addOption(new Option("-V, --version", "print the version"))
+    .option("--profile <profile>", "the broker and settings of profiles/<profile>.toml (IPC_PROFILE)")
     .option("--config <file>", "read this configuration file and no other (IPC_CONFIG)")
     .option("--socket-dir <directory>", "where the sockets stand (IPC_SOCKET_DIR)")
     .option("--connect <url>", "a broker elsewhere, tcp://host:port or tls://host:port (IPC_CONNECT)")

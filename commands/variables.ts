@@ -7,6 +7,7 @@
 
 /** By name. */
 export const OTHER_VARIABLES: readonly (readonly [name: string, meaning: string])[] = [
+  ["IPC_PROFILE", "the profile that says which broker is meant, as --profile"],
   ["IPC_CONFIG", "the one configuration file to read, as --config"],
   ["IPC_AUTOSTART", "0: listen and handle start no broker, as --no-autostart"],
   ["IPC_CONNECT", "the broker to connect to, if it is not this machine's, as --connect"],

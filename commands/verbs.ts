@@ -14,6 +14,8 @@ export interface VerbEntry {
   summary: string;
   /** It is about this machine: a broker elsewhere cannot be meant. */
   local?: true;
+  /** It works whatever is wrong with the configuration. */
+  unconfigured?: true;
   /** Loads its module. */
   load(): Promise<{ verb: Verb<unknown> }>;
 }
@@ -74,10 +76,16 @@ export const VERBS: readonly VerbEntry[] = [
   {
     name: "completion",
     summary: "print what makes a shell complete ipc's arguments",
+    unconfigured: true,
     load: () => import("./completion.ts"),
   },
-  { name: "help", summary: "print the help of a verb or about a topic", load: () => import("./help.ts") },
-  { name: "version", summary: "print the version", load: () => import("./version.ts") },
+  {
+    name: "help",
+    summary: "print the help of a verb or about a topic",
+    unconfigured: true,
+    load: () => import("./help.ts"),
+  },
+  { name: "version", summary: "print the version", unconfigured: true, load: () => import("./version.ts") },
 ];
 
 /** Loads what stands in for a verb where none is named. */
@@ -85,3 +93,6 @@ export const loadOverview = () => import("./overview.ts");
 
 /** Loads what is asked when a verb has failed. */
 export const loadChannelGuess = () => import("./channel_guess.ts");
+
+/** Loads what reads a profile. */
+export const loadProfile = () => import("./profile.ts");

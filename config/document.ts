@@ -10,6 +10,7 @@ import { readAccess } from "./access.ts";
 import { ConfigError, isTable, type Problem, show } from "./errors.ts";
 import { CHANNEL_KEYS, type ChannelKey, type Entry, type Key, KEYS, QUOTA_KEYS, type QuotaKey } from "./keys.ts";
 import { readListen } from "./listen.ts";
+import { type Connection, CONNECTION_VARIABLES, type ConnectionKey, connectionValue } from "./profiles.ts";
 import type { AccessDocument, ListenSettings } from "./settings.ts";
 import { closest } from "./suggest.ts";
 
@@ -24,6 +25,8 @@ export interface Document {
   listen?: ListenSettings[];
   /** Its access rules and tokens, if it has any. */
   access?: AccessDocument;
+  /** The way to the broker, if it is a profile. */
+  connection: Connection;
   problems: Problem[];
 }
 
@@ -36,9 +39,11 @@ const TABLES = ["access", "log", "quota", "channels", "listen"];
  *
  * @param text What the file holds.
  * @param where The file's path, for messages.
+ * @param profile Whether it is a profile, which may say which broker is meant.
  */
-export function readDocument(text: string, where: string): Document {
-  const document: Document = { entries: [], channels: [], tokens: [], problems: [] };
+export function readDocument(text: string, where: string, profile = false): Document {
+  const document: Document = { entries: [], channels: [], tokens: [], connection: {}, problems: [] };
+  const here = [...PLAIN_KEYS, ...TABLES, ...(profile ? Object.keys(CONNECTION_VARIABLES) : [])];
   const root = parseToml(text, where), channel_access = new Map<string, unknown>();
   let access: Record<string, unknown> | undefined;
   for (const [name, raw] of Object.entries(root)) {
@@ -46,12 +51,16 @@ export function readDocument(text: string, where: string): Document {
     else if (name === "quota") readQuota(raw, where, document);
     else if (name === "channels") readChannels(raw, where, document, channel_access);
     else if (name === "access") access = takeRequired(raw, where, document);
-    else if (name === "listen") {
+    else if (profile && isConnectionKey(name)) {
+      const value = connectionValue(name, raw, where);
+      if (typeof value === "string") document.connection = { ...document.connection, [name]: value };
+      else document.problems.push(value);
+    } else if (name === "listen") {
       const { listen, problems } = readListen(raw, where);
       document.listen = listen;
       document.problems.push(...problems);
     } else if (includes(PLAIN_KEYS, name)) document.entries.push({ key: name, raw, where });
-    else document.problems.push(unknown("", name, [...PLAIN_KEYS, ...TABLES], where));
+    else document.problems.push(unknown("", name, here, where));
   }
   if (access !== undefined || channel_access.size > 0) {
     const read = readAccess(access ?? {}, channel_access, where);
@@ -59,6 +68,10 @@ export function readDocument(text: string, where: string): Document {
     document.problems.push(...read.problems);
   }
   return document;
+}
+
+function isConnectionKey(name: string): name is ConnectionKey {
+  return Object.hasOwn(CONNECTION_VARIABLES, name);
 }
 
 function parseToml(text: string, where: string): Record<string, unknown> {

@@ -30,13 +30,31 @@ export interface FoundFile {
   path: string;
   /** Whether it was come upon in a directory that anybody may have put it into, rather than named or kept in its place. */
   found: boolean;
+  /** The name of the profile that it is, if it is one. It may not exist. */
+  profile?: string;
+}
+
+/** Where profiles are looked for. */
+export function profileDirectories({ env, system_file = SYSTEM_FILE }: Places): string[] {
+  const home = configHome(env), system = `${system_file.slice(0, system_file.lastIndexOf("/"))}/profiles`;
+  return home === undefined ? [system] : [`${home}/ipc/profiles`, system];
+}
+
+function profileFile(profile: string, places: Places): FoundFile {
+  const paths = profileDirectories(places).map((directory) => `${directory}/${profile}.toml`);
+  return { path: paths.find(exists) ?? paths[0]!, found: false, profile };
 }
 
 /**
  * The files to read, those that win first. A file that was named is in the list whether it exists or not; of the
  * others only those that do.
  */
-export function findFiles({ cwd, env, config_file, system_file = SYSTEM_FILE }: Places): FoundFile[] {
+export function findFiles(places: Places): FoundFile[] {
+  const profile = text(places.env("IPC_PROFILE"));
+  return profile === undefined ? ordinaryFiles(places) : [profileFile(profile, places), ...ordinaryFiles(places)];
+}
+
+function ordinaryFiles({ cwd, env, config_file, system_file = SYSTEM_FILE }: Places): FoundFile[] {
   const named = config_file ?? text(env("IPC_CONFIG"));
   if (named !== undefined) {
     const path = isAbsolute(named) ? named : `${withoutSlash(cwd)}/${named}`;
@@ -55,18 +73,21 @@ export function findFiles({ cwd, env, config_file, system_file = SYSTEM_FILE }: 
 /** A place where a configuration may be. */
 export interface Place extends FoundFile {
   /** Whose it is. */
-  of: "named" | "project" | "user" | "machine";
+  of: "profile" | "named" | "project" | "user" | "machine";
   exists: boolean;
 }
 
 /** Everywhere that is looked, those that win first, whether there is a file or not. */
 export function allPlaces(places: Places): Place[] {
   const { cwd, env, config_file, system_file = SYSTEM_FILE } = places;
-  const named = config_file ?? text(env("IPC_CONFIG"));
+  const named = config_file ?? text(env("IPC_CONFIG")), profile = text(env("IPC_PROFILE")), all: Place[] = [];
+  const add = (of: Place["of"], file: FoundFile) => all.push({ ...file, of, exists: exists(file.path) });
+  if (profile !== undefined) add("profile", profileFile(profile, places));
   if (named !== undefined) {
-    return findFiles(places).map((file) => ({ ...file, of: "named", exists: exists(file.path) }));
+    for (const file of ordinaryFiles(places)) add("named", file);
+    return all;
   }
-  const project = findUpwards(cwd, env("HOME")), home = configHome(env), all: Place[] = [];
+  const project = findUpwards(cwd, env("HOME")), home = configHome(env);
   const path = project ?? `${withoutSlash(cwd)}/${PROJECT_FILE}`;
   all.push({ path, found: true, of: "project", exists: project !== undefined });
   for (const [of, path] of [["user", userFile(home)], ["machine", system_file]] as const) {

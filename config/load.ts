@@ -65,6 +65,8 @@ export interface Loaded {
   sources: Map<string, string>;
   /** The files that were read, those that win first. */
   files: string[];
+  /** The profile that was chosen, if one was: its name and its file. */
+  profile: { name: string; path: string } | undefined;
 }
 
 /**
@@ -89,6 +91,8 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   const { env, os = Deno.build.os } = options;
   const problems: Problem[] = [];
   const files = findFiles(options);
+  const profile = files.find(({ profile }) => profile !== undefined);
+  if (profile !== undefined) (await import("./profiles.ts")).checkProfile(profile, options);
   for (const path of options.read_before ?? []) {
     if (files.some((file) => file.path === path)) continue;
     const message =
@@ -107,7 +111,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
       const text = readFile(file);
       if (text.trim() === "") continue;
       const { readDocument } = await import("./document.ts");
-      const document = readDocument(text, file.path);
+      const document = readDocument(text, file.path, file === profile);
       for (const channel of document.channels) {
         if (!channels.has(channel)) channels.set(channel, {});
         sources.set(`channels.${channel}`, file.path);
@@ -169,6 +173,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
     tokens,
     sources,
     files: files.map(({ path }) => path),
+    profile: profile?.profile === undefined ? undefined : { name: profile.profile, path: profile.path },
   };
 }
 

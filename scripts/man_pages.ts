@@ -91,7 +91,7 @@ function configuration(): string {
       "DESCRIPTION",
       roff(
         "A file in TOML. Where several set a key, options before the verb win over variables of the environment, those " +
-          "over the project's file, that over the user's and that over the machine's. Nothing has to be configured. A " +
+          "over the profile, that over the project's file, that over the user's and that over the machine's. Nothing has to be configured. A " +
           "key with a dot stands in a table: log.level is level in [log].",
       ),
     ),
@@ -117,7 +117,11 @@ function keyText(key: Key, written: string): string {
 
 const FILES = item(".I ipc.toml", "the project's, in the working directory or one above it") +
   item(".I \\(ti/.config/ipc/config.toml", "your own; in $XDG_CONFIG_HOME if that is set") +
-  item(".I /etc/ipc/config.toml", "the machine's");
+  item(".I /etc/ipc/config.toml", "the machine's") +
+  item(
+    ".I \\(ti/.config/ipc/profiles/NAME.toml",
+    "a profile, chosen by --profile NAME; the machine's are in /etc/ipc/profiles. It may say connect, ca and token_file, too",
+  );
 
 /** Nothing for an empty body. */
 function section(heading: string, body: string): string {
