@@ -53,3 +53,11 @@ Deno.test("a profile says which broker is meant; other files do not", async () =
   assertHolds(bad, "unknown key conect: did you mean connect?");
   assertHolds(await place.refused({}, { config_file: place.write("c.toml", prod) }), "unknown key connect");
 });
+
+Deno.test("docs/configuration.md has a profile that loads", async () => {
+  using place = machine();
+  const page = await Deno.readTextFile(new URL("../docs/configuration.md", import.meta.url));
+  const example = /### Profiles\n[^]*?```toml\n([^]*?)```/.exec(page)![1]!;
+  place.write("home/.config/ipc/profiles/prod.toml", example);
+  await place.load({ IPC_PROFILE: "prod" });
+});
