@@ -176,6 +176,13 @@ export function fixedLimits(): readonly Limit[] {
     limit("message_bytes_max", MESSAGE_BYTES_MAX, "bytes", "what max_message may be"),
     limit("header_bytes", HEADER_BYTES, "bytes", "the fixed header of each frame"),
     limit("headers_bytes_max", HEADERS_BYTES_MAX, "bytes", "the headers of a message, all together"),
+    limit(
+      "monitor_payload_bytes",
+      MONITOR_PAYLOAD_BYTES,
+      "bytes",
+      "of a payload that is monitored, unless told otherwise",
+    ),
+    limit("monitor_payload_bytes_max", MONITOR_PAYLOAD_BYTES_MAX, "bytes", "of a payload that is monitored, at most"),
     limit("nesting_max", NESTING_MAX, "count", "levels of arrays and maps in what the broker itself decodes"),
     limit("id_max", ID_MAX, "count", "the highest id of a client or a request"),
     limit("deadline_ms_max", DEADLINE_MS_MAX, "ms", "the deadline that means none"),
