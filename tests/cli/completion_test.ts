@@ -3,10 +3,11 @@ import { SHELLS } from "../../commands/completion_scripts.ts";
 import { eventually } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
 
-/** Whether programs are there; says which are not. */
+/** Whether programs or files are missing; says which. */
 function missing(...programs: string[]): boolean {
   const all = programs.filter((program) =>
-    !new Deno.Command("/bin/sh", { args: ["-c", `command -v ${program}`], stdout: "null" }).outputSync().success
+    !new Deno.Command("/bin/sh", { args: ["-c", `test -e ${program} || command -v ${program}`], stdout: "null" })
+      .outputSync().success
   );
   if (all.length > 0) console.error(`skipped, because there is no ${all.join(", ")}`);
   return all.length > 0;
@@ -89,11 +90,28 @@ for (const shell of SHELLS) {
       await typist.completes("ipc send deploys --to we", /^% ipc send deploys --to (web\\ one|'web one'|"web one")/m);
       await typist.completes("ipc send -f not", /^% ipc send -f (notes\\ file\.txt|'notes file\.txt')/m);
       await typist.completes("ipc send --file=not", /^% ipc send --file=(notes\\ file\.txt|'notes file\.txt')/m);
-      await typist.completes("ipc listen deploys -- ipc reque", /-- ipc reque/m);
-      await typist.completes("ipc handle x -- seten", /^% ipc handle x -- seten/m);
+      await typist.completes("ipc handle x -- setsi", /^% ipc handle x -- setsid/m);
+      // Without a package bash completes only the name of a command that stands behind another one.
+      if (shell !== "bash") await typist.completes("ipc handle x -- ipc reque", /^% ipc handle x -- ipc request/m);
     },
   });
 }
+
+/** Completions of other programs for bash, where they are installed. */
+const BASH_COMPLETION = "/usr/share/bash-completion/bash_completion";
+
+Deno.test({
+  name: "ipc completion bash leaves the command behind -- to bash-completion",
+  ignore: missing("tmux", BASH_COMPLETION),
+  async fn() {
+    await using cli = new CliSandbox({ TERM: "screen", SHELL: "/bin/sh" });
+    await using typist = new Typist(cli);
+    await typist.start([STARTS.bash[0], `source ${BASH_COMPLETION}; ${STARTS.bash[1]}`]);
+    await typist.completes("ipc handle x -- ls --almo", /^% ipc handle x -- ls --almost-all/m);
+    await typist.completes("ipc handle --name=me x -- ipc handle --work", /-- ipc handle --workers/m);
+    await typist.completes("ipc listen --overflow=bl", /^% ipc listen --overflow=block/m);
+  },
+});
 
 Deno.test("ipc completion is silent where no broker runs, and starts none", async () => {
   await using cli = new CliSandbox();
@@ -127,4 +145,19 @@ Deno.test({
       ]
     ) assert.deepEqual(await cli.sh(check), { code: 0, stdout: "", stderr: "" }, check);
   },
+});
+
+Deno.test("ipc completion does not wait for a broker that does not answer", async () => {
+  await using cli = new CliSandbox();
+  await cli.listen("deploys");
+  assert.match((await cli.sh("ipc completion bash --words -- send de")).stdout, /^deploys\t/m);
+  const [broker] = await cli.brokers();
+  Deno.kill(broker!, "SIGSTOP");
+  const began = performance.now();
+  assert.deepEqual(await cli.sh("ipc completion bash --words -- send de"), {
+    code: 0,
+    stdout: ":values\n",
+    stderr: "",
+  });
+  assert.ok(performance.now() - began < 4_000, "it waits for the broker");
 });
