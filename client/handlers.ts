@@ -9,7 +9,7 @@
  */
 import { encodeError } from "../protocol/bodies.ts";
 import { ERROR_CODES, IpcError } from "../protocol/errors.ts";
-import { type Encoding, FLAGS, type Frame } from "../protocol/frame.ts";
+import { type Encoding, ENCODINGS, FLAGS, type Frame } from "../protocol/frame.ts";
 import { decodeBody } from "../protocol/msgpack.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { structuredCodec } from "./codec.ts";
@@ -88,7 +88,7 @@ export class Handlers {
     });
   }
 
-  /** A REQUEST came. Its payload is in memory that nobody will write to. */
+  /** A REQUEST came. If its payload is bytes or JSON, it is in memory that nobody will write to. */
   request(frame: Frame): void {
     const encoding = (frame.flags & FLAGS.ENCODING) as Encoding;
     let data: unknown, headers = new Map<string, unknown>(), error: IpcError | undefined;
@@ -105,7 +105,7 @@ export class Handlers {
       frame.source,
       headers,
       encoding,
-      frame.payload,
+      encoding === ENCODINGS.JSON ? frame.payload : undefined,
       frame.id,
     );
     if (error !== undefined) return this.#refuse(request, error);

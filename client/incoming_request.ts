@@ -25,11 +25,11 @@ export class IncomingRequest {
 
   /**
    * @param channel Name of the channel it came on.
-   * @param data The payload's value.
+   * @param data The payload.
    * @param source Client id of the requester.
    * @param headers What the requester put beside the payload.
    * @param encoding How the payload was written, one of `ENCODINGS`.
-   * @param payload The payload as it came. Do not change it: bytes are `data` itself.
+   * @param json What the payload was written as, every digit of it, if that was JSON.
    * @param id The requester's number for it.
    */
   constructor(
@@ -39,7 +39,7 @@ export class IncomingRequest {
     readonly source: number,
     readonly headers: ReadonlyMap<string, unknown>,
     readonly encoding: Encoding,
-    readonly payload: Uint8Array<ArrayBuffer>,
+    readonly json: Uint8Array<ArrayBuffer> | undefined,
     id: number,
   ) {
     this.#outgoing = outgoing;

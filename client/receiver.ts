@@ -61,7 +61,7 @@ function take(scanner: Scanner, incoming: Incoming): boolean {
     const frame = scanner.frame();
     scanner.advance();
     if (type === FRAME_TYPES.BYE) throw decodeError(frame.payload);
-    if (is_message && (flags & FLAGS.ENCODING) === ENCODINGS.BYTES) frame.payload = kept(frame.payload, scanner);
+    if (is_message && isHandedOn(flags)) frame.payload = kept(frame.payload, scanner);
     incoming.frame(frame);
   }
   return true;
@@ -103,6 +103,12 @@ function events(scanner: Scanner, incoming: Incoming): boolean {
 
 function lacksCodec(flags: number): boolean {
   return (flags & FLAGS.ENCODING) === ENCODINGS.STRUCTURED && structuredCodec() === undefined;
+}
+
+/** Bytes are a request's or reply's value itself, and what JSON was written as is handed on beside its value. */
+function isHandedOn(flags: number): boolean {
+  const encoding = flags & FLAGS.ENCODING;
+  return encoding === ENCODINGS.BYTES || encoding === ENCODINGS.JSON;
 }
 
 /** Bytes that go to a user are not to be written over by the next read. */

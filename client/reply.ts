@@ -8,7 +8,7 @@ import type { Encoding } from "../protocol/frame.ts";
 
 /** A reply, or one part of a streamed one. */
 export interface Reply {
-  /** The payload's value. */
+  /** The payload. */
   data: unknown;
   /** Client id of the handler, 0 for the broker. */
   source: number;
@@ -18,8 +18,8 @@ export interface Reply {
   headers: ReadonlyMap<string, unknown>;
   /** How the payload was written, one of `ENCODINGS`. */
   encoding: Encoding;
-  /** The payload as it came. Do not change it: bytes are `data` itself. */
-  payload: Uint8Array<ArrayBuffer>;
+  /** What the payload was written as, every digit of it, if that was JSON. */
+  json?: Uint8Array<ArrayBuffer>;
   /** Whether further parts follow. */
   more: boolean;
   /** With `all`: what this handler answered instead. */

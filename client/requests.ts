@@ -5,7 +5,7 @@
  */
 import { decodeError } from "../protocol/bodies.ts";
 import { IpcError } from "../protocol/errors.ts";
-import { type Encoding, FLAGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
+import { type Encoding, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
 import { DEADLINE_MS_MAX, HEADER_BYTES } from "../protocol/limits.ts";
 import { decodeBody } from "../protocol/msgpack.ts";
 import { decodePayload } from "../protocol/payload.ts";
@@ -119,7 +119,7 @@ export class Requests {
     open.asker.fail(error);
   }
 
-  /** A REPLY came. Its payload is in memory that nobody will write to. */
+  /** A REPLY came. If its payload is bytes or JSON, it is in memory that nobody will write to. */
   reply(frame: Frame): void {
     const open = this.#open.get(frame.id);
     if (open === undefined) return; // cancelled meanwhile
@@ -187,8 +187,8 @@ function replyOf(frame: Frame, more: boolean): Reply {
     status: frame.aux,
     headers,
     encoding,
-    payload: frame.payload,
     more,
+    ...(encoding === ENCODINGS.JSON ? { json: frame.payload } : {}),
     ...(failed ? { error: decodeError(frame.payload) } : {}),
   };
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { ENCODINGS } from "../protocol/frame.ts";
+import { WrittenPayload } from "../protocol/payload.ts";
 import { startTestBroker } from "../daemon/testing.ts";
 import { connect, IpcError, type Reply } from "./mod.ts";
 import { delay, failure, numbers, reasonOf, until } from "./testing.ts";
@@ -222,4 +224,29 @@ Deno.test("ConnectOptions.handle keeps requests that come before the handler", a
   await service.flush();
   service.handle(({ data }) => `re ${data}`);
   assert.equal(await asked, "re x");
+});
+
+Deno.test("IncomingRequest.json and Reply.json stay what was written, however many come", async () => {
+  await using broker = await startTestBroker();
+  const { socket_dir } = broker;
+  await using service = await connect("written", { socket_dir, handle: true });
+  await using client = await connect("written", { socket_dir });
+  const encoder = new TextEncoder(), decoder = new TextDecoder();
+  service.handle(async ({ data, json }) => {
+    await delay(1);
+    if (json === undefined) return data;
+    return new WrittenPayload(ENCODINGS.JSON, json);
+  }, { concurrency: 10 });
+  await Promise.all(
+    numbers(500).map(async (n) => {
+      const written = `{"n": ${n}.0, "big": 12345678901234567890}`;
+      for await (const reply of client.invokeStream(new WrittenPayload(ENCODINGS.JSON, encoder.encode(written)))) {
+        assert.equal(decoder.decode(reply.json), written);
+        assert.equal((reply.data as { n: number }).n, n);
+      }
+      for await (const { data, json } of client.invokeStream(`text ${n}`)) {
+        assert.deepEqual([data, json], [`text ${n}`, undefined]);
+      }
+    }),
+  );
 });

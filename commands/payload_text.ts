@@ -37,21 +37,20 @@ export function dataText(data: unknown): Uint8Array<ArrayBuffer> {
   return encoder.encode(typeof data === "string" ? data : toJsonText(data));
 }
 
-/** A payload that came with its value. */
+/** A value, and what it was written as if that was JSON. */
 export interface Decoded {
   data: unknown;
-  encoding: Encoding;
-  payload: Uint8Array<ArrayBuffer>;
+  json?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** The bytes to print for a payload that was decoded already. */
-export function decodedText({ data, encoding, payload }: Decoded): Uint8Array<ArrayBuffer> {
-  return encoding === ENCODINGS.STRUCTURED ? dataText(data) : payload;
+export function decodedText({ data, json }: Decoded): Uint8Array<ArrayBuffer> {
+  return json ?? dataText(data);
 }
 
 /** The same as a JSON value, on one line. */
-export function decodedJson({ data, encoding, payload }: Decoded): string {
-  return encoding === ENCODINGS.JSON ? jsonLine(payload) : toJsonText(data);
+export function decodedJson({ data, json }: Decoded): string {
+  return json === undefined ? toJsonText(data) : jsonLine(json);
 }
 
 /** Numbers that JavaScript cannot hold stay what they are. Line ends in JSON stand between its tokens only. */

@@ -63,6 +63,8 @@ export function parseSend(argv: readonly string[]): SendOptions {
   if (message.records !== "whole" && repeated !== undefined) {
     throw usageError(parser, `--${repeated} repeats one message, so it and --${message.records} exclude each other`);
   }
+  // The broker keeps no event that is for one client.
+  if (options.to !== undefined && options.retain) throw usageError(parser, "--to and --retain exclude each other");
   if (options.every === Infinity) throw usageError(parser, "--every needs a duration above 0 that is not infinity");
   return {
     ...message,

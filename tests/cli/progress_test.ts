@@ -37,6 +37,7 @@ Deno.test({ name: "ipc send shows on a terminal how far it has come, and leaves 
   const [, filled, all, percent] = /^größe-日本\.log {2}\[(=*)(>? *)\] +(\d+)% {2}\d+ messages/.exec(bar!)!;
   const cells = filled!.length + all!.length;
   assert.equal(filled!.length, Math.floor(cells * Number(percent) / 100 + 0.5 / cells), bar);
+  assert.ok((await terminal.screen("-e")).includes("\x1b[32m="), "the bar has no colour");
   // It is drawn in place, and ends with what was there before.
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.equal((await terminal.screen()).split("\n").length, 2);
@@ -74,13 +75,16 @@ Deno.test({ name: "ipc send clears its progress at Ctrl-C, and ends at once", ig
 Deno.test({ name: "ipc send shows no progress where it cannot be seen, or is not wanted", ignore }, async () => {
   await using cli = new CliSandbox();
   await cli.sh("ipc daemon start");
-  for (const [env, more] of [["TERM=dumb", ""], ["", "--no-progress"], ["", "2> errors"]] as const) {
+  const unseen = [["TERM=dumb", ""], ["", "--no-progress"], ["", "2> errors"]] as const;
+  await Promise.all(unseen.map(async ([env, more]) => {
     await using terminal = await Tmux.open(cli, { env });
-    const line = `(echo 1; sleep 1.6; echo 2) | ipc send -l ${more} x; echo over`;
-    await terminal.type(line);
+    await terminal.type(`(echo 1; sleep 1.6; echo 2) | ipc send -l ${more} x; echo over`);
     const seen = new Set<string>();
-    await terminal.shows((screen) => (seen.add(screen), screen.endsWith("$") && screen.includes("\nover")));
+    await terminal.shows((screen) => {
+      seen.add(screen);
+      return screen.endsWith("$") && screen.includes("\nover");
+    });
     for (const screen of seen) assert.ok(!screen.includes("stdin "), screen);
-  }
+  }));
   assert.equal(Deno.readTextFileSync(`${cli.directory}/errors`), "");
 });

@@ -100,3 +100,22 @@ Deno.test("ipc request and ipc send --expect carry JSON as it was written", asyn
   assert.equal(await listener.exit(), 0);
   assert.equal(await listener.line((line) => line, "print"), json);
 });
+
+Deno.test("ipc handle gives each of many requests that come at once its own reply", async () => {
+  await using cli = new CliSandbox();
+  await cli.sh("ipc daemon start");
+  cli.start("ipc handle --workers 4 command -- cat");
+  cli.start("ipc handle --mode lines --workers 2 lines -- cat");
+  cli.start("ipc handle --mode lines --json-lines --workers 2 json -- cat");
+  for (const name of ["command", "lines", "json"]) {
+    assert.equal((await cli.sh(`ipc request --wait=20s ${name} hello`)).stdout, "hello\n");
+    await using client = await connect(name, { socket_dir: cli.socket_dir });
+    await Promise.all(Array.from({ length: name === "command" ? 40 : 1000 }, async (_, n) => {
+      assert.equal(await client.invoke(`text ${n}`, { timeout_ms: 60_000 }), `text ${n}`);
+      const json = await client.invoke({ n }, { timeout_ms: 60_000 });
+      assert.deepEqual(typeof json === "string" ? JSON.parse(json) : json, { n });
+      if (name === "json") return;
+      assert.equal(await client.invoke(new TextEncoder().encode(`bytes ${n}`), { timeout_ms: 60_000 }), `bytes ${n}`);
+    }));
+  }
+});
