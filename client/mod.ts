@@ -44,6 +44,7 @@ export { control, type ControlOptions } from "./control.ts";
 export type { Disposer } from "./disposer.ts";
 export type { Handler } from "./handlers.ts";
 export type { IncomingRequest } from "./incoming_request.ts";
+export { barrier, type BarrierOptions, Lock, lock, type LockOptions } from "./lock.ts";
 export { type Headers, type HeadersInit, Message } from "./message.ts";
 export type {
   DisconnectedNotice,

@@ -13,6 +13,9 @@ import { parseService } from "./service.ts";
 import { parseSockname } from "./sockname.ts";
 import { HelpRequested, UsageError } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
+import { parseLock } from "./lock.ts";
+import { parseBarrier } from "./barrier.ts";
+import { parseSemaphore } from "./semaphore.ts";
 import { parseVersion } from "./version.ts";
 import { parseWait } from "./wait.ts";
 
@@ -194,6 +197,35 @@ Deno.test("the other verbs' parsers take what they need", () => {
     [["status", "--json"], { action: "status", json: true }],
     [[], "missing required argument"],
     [["strt"], "Allowed choices are run, start, stop, restart, status, reload"],
+  ]);
+});
+
+Deno.test("parseLock(), parseSemaphore() and parseBarrier() take a channel, how many, and a command", () => {
+  table(parseLock, [
+    [["x", "--", "ls", "-l"], { channel: "x", command: ["ls", "-l"], places: 1, no_wait: false, timeout_ms: Infinity }],
+    [["-n", "x", "-t", "5s", "--", "ls"], {
+      no_wait: true,
+      timeout_ms: 5000,
+      keep_running: false,
+      kill_after_ms: 2000,
+    }],
+    [["x", "--keep-running", "--kill-after", "0", "--", "ls"], { keep_running: true, kill_after_ms: Infinity }],
+    [["x", "--no-autostart", "--", "ls"], { autostart: false, name: "ipc lock" }],
+    [["x"], "a command is missing"],
+    [["x", "--"], "a command is missing"],
+    [["--", "ls"], "missing required argument"],
+  ]);
+  table(parseSemaphore, [
+    [["-n", "3", "x", "--", "ls"], { places: 3, no_wait: false, name: "ipc semaphore" }],
+    [["-n", "3", "--no-wait", "x", "--", "ls"], { no_wait: true }],
+    [["x", "--", "ls"], "how many may run at a time is missing"],
+    [["-n", "0", "x", "--", "ls"], "whole number from 1"],
+  ]);
+  table(parseBarrier, [
+    [["-n", "3", "x"], { channel: "x", parties: 3, timeout_ms: Infinity, autostart: true }],
+    [["-n", "3", "x", "-t", "1m"], { timeout_ms: 60_000 }],
+    [["x"], "how many it takes is missing"],
+    [["-n", "3"], "missing required argument"],
   ]);
 });
 

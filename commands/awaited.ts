@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { type Channel, type ErrorName, IpcError } from "../client/mod.ts";
+import { type Channel, IpcError } from "../client/mod.ts";
 import { formatDuration } from "../config/units.ts";
 import { FLAGS } from "../protocol/frame.ts";
-import { askBroker, openChannel } from "./connection.ts";
+import { askBroker, noBroker, openChannel } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
@@ -41,7 +41,7 @@ export async function awaitState(options: WaitOptions, io: Io): Promise<number> 
       return await awaitOn(channel, options, until_ms, io);
     } catch (error) {
       // Without a broker it is not so, yet.
-      if (options.no_wait || !(error instanceof IpcError) || error.reason !== NO_BROKER) throw error;
+      if (options.no_wait || !noBroker(error)) throw error;
       if (performance.now() + BROKER_POLL_MS >= until_ms) {
         throw new Failure(EXIT.TIMEOUT, `${sentence(options)} after ${formatDuration(options.timeout_ms)}`);
       }
@@ -49,8 +49,6 @@ export async function awaitState(options: WaitOptions, io: Io): Promise<number> 
     await new Promise((resolve) => setTimeout(resolve, BROKER_POLL_MS));
   }
 }
-
-const NO_BROKER: ErrorName = "CHANNEL_NOT_FOUND";
 
 async function awaitOn(channel: Channel, options: WaitOptions, until_ms: number, io: Io): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();

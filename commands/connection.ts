@@ -4,6 +4,7 @@
  * @module
  */
 import { type Channel, connect, type ConnectOptions, control, IpcError } from "../client/mod.ts";
+import type { BrokerOptions } from "../client/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { brokerOptions, isElsewhere } from "./broker_options.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
@@ -18,21 +19,32 @@ export interface OpenOptions extends ConnectOptions {
 
 /** Connects to a channel, at the place and within the limits that are configured. A broker elsewhere is not started. */
 export async function openChannel(channel: string, io: Io, options: OpenOptions): Promise<Channel> {
-  const settings = await settingsOf(io);
   const { autostart = false, ...own } = options;
-  const all: ConnectOptions = {
-    ...brokerOptions(io, settings),
-    queue_bytes: settings.defaults.queue_bytes,
-    ...own,
-  };
+  return await reachBroker(io, autostart, (where, settings) => {
+    return connect(channel, { ...where, queue_bytes: settings.defaults.queue_bytes, ...own });
+  });
+}
+
+/**
+ * Does what needs a broker, at the place that is configured.
+ *
+ * @param autostart Whether to start one if none runs there, and try again.
+ * @param reach Fails with CHANNEL_NOT_FOUND if none runs.
+ */
+export async function reachBroker<T>(
+  io: Io,
+  autostart: boolean,
+  reach: (where: BrokerOptions, settings: Settings) => Promise<T>,
+): Promise<T> {
+  const settings = await settingsOf(io), where = brokerOptions(io, settings);
   try {
-    return await connect(channel, all);
+    return await reach(where, settings);
   } catch (error) {
     if (!autostart || isElsewhere(io) || !noBroker(error)) throw error;
   }
   // Another listener may have started one meanwhile. If it was there before, the same error comes again.
   if (!await brokerAnswers(settings)) await (await import("./autostart.ts")).startBrokerFor(settings, io);
-  return await connect(channel, all);
+  return await reach(where, settings);
 }
 
 /** Asks the broker itself. */
@@ -52,7 +64,8 @@ export async function brokerAnswers({ socket_dir, broker_uid }: Settings): Promi
   }
 }
 
-function noBroker(error: unknown): boolean {
+/** Whether it failed because no broker runs. */
+export function noBroker(error: unknown): boolean {
   return error instanceof IpcError && error.reason === "CHANNEL_NOT_FOUND";
 }
 

@@ -13,7 +13,7 @@ import { clientsText } from "./clients.ts";
 import { askBroker } from "./connection.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { fieldsText } from "./table.ts";
+import { fieldsText, tableText } from "./table.ts";
 import { argumentParser, parseArguments, type Verb } from "./verb.ts";
 
 /** Options of `ipc inspect`. */
@@ -28,7 +28,17 @@ interface ChannelDetails extends ChannelLine {
   settings: ChannelSettings;
   history: { from_seq: number; to_seq: number; bytes: number };
   retained: boolean;
+  lock: { places: number; holders: (Ticket & { fence: number })[]; waiting: Ticket[] } | null;
+  barrier: { parties: number; waiting: Ticket[] } | null;
   client_list: ClientInfo[];
+}
+
+/** Somebody who holds or waits for something. */
+interface Ticket {
+  client: number;
+  name: string;
+  pid: number | null;
+  for_ms: number;
 }
 
 export const verb: Verb<InspectOptions> = { parse: parseInspect, run: runInspect };
@@ -66,9 +76,42 @@ function detailsText(details: ChannelDetails): string {
     ["overflow", `${settings.overflow}, queues of ${formatBytes(settings.queue_bytes)}`],
     ["message limit", formatBytes(settings.max_message_bytes)],
     ["request timeout", formatDuration(settings.request_timeout_ms ?? Infinity)],
+    ["lock", lockText(details)],
+    ["barrier", barrierText(details)],
     ["clients", `${details.clients}: ${details.listeners} listening, ${details.handlers} handling`],
   ]);
-  return details.client_list.length === 0 ? fields : `${fields}\n${clientsText(details.client_list)}`;
+  return [fields, ticketsText(details), clientsText(details.client_list)].filter((text) => text !== "").join("\n");
+}
+
+function lockText({ lock }: ChannelDetails): string {
+  if (lock === null) return "free";
+  return `held by ${lock.holders.length} of ${lock.places}, ${lock.waiting.length} waiting`;
+}
+
+function barrierText({ barrier }: ChannelDetails): string {
+  return barrier === null ? "nobody waits" : `${barrier.waiting.length} of ${barrier.parties} there`;
+}
+
+/** Who holds the lock and who waits, whose turn is next first. They are clients of the broker's own channel. */
+function ticketsText({ lock, barrier }: ChannelDetails): string {
+  const row = (does: string, { client, name, pid, for_ms }: Ticket, fence?: number) => {
+    return [does, client, name, pid, fence, formatDuration(Math.floor(for_ms / 1000) * 1000)];
+  };
+  return tableText(
+    [
+      { heading: "LOCK" },
+      { heading: "CLIENT", right: true },
+      { heading: "NAME" },
+      { heading: "PID", right: true },
+      { heading: "FENCE", right: true },
+      { heading: "FOR", right: true },
+    ],
+    [
+      ...(lock?.holders ?? []).map((ticket) => row("holds", ticket, ticket.fence)),
+      ...(lock?.waiting ?? []).map((ticket) => row("waits", ticket)),
+      ...(barrier?.waiting ?? []).map((ticket) => row("at barrier", ticket)),
+    ],
+  );
 }
 
 function openTo({ socket_mode, socket_gid }: ChannelSettings): string {

@@ -30,6 +30,17 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./listen.ts"),
   },
   { name: "handle", summary: "answer requests by running a command", load: () => import("./handle.ts") },
+  {
+    name: "lock",
+    summary: "run a command while nobody else holds the channel's lock",
+    load: () => import("./lock.ts"),
+  },
+  {
+    name: "semaphore",
+    summary: "run a command while no more than so many others do",
+    load: () => import("./semaphore.ts"),
+  },
+  { name: "barrier", summary: "wait until so many are there", load: () => import("./barrier.ts") },
   { name: "wait", summary: "wait until something is so on a channel", load: () => import("./wait.ts") },
   { name: "channels", summary: "list the open channels", load: () => import("./channels.ts") },
   { name: "inspect", summary: "show all about one channel", load: () => import("./inspect.ts") },

@@ -106,7 +106,8 @@ export class ChannelSockets {
   closeIfIdle(channel: Channel<Peer>, now_ms: number): void {
     const { router } = this.#owner;
     if (!channel.dynamic || channel.clients.size > 0 || router.draining) return;
-    // What is retained was kept for listeners to come: it would be lost with the channel.
+    // Whoever holds or waits for its lock is on ipcd. What is retained was kept for listeners to come: it would be lost with the channel.
+    if (router.coordination.uses(channel)) return;
     if (channel.retained !== undefined || now_ms - channel.idle_since_ms < this.#owner.settings().channel_idle_ms) {
       return;
     }

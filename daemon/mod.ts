@@ -351,6 +351,8 @@ class RunningBroker implements Broker {
     this.#options.draining?.(reason);
     this.#announce({ event: "draining", reason });
     router.draining = true;
+    // Before a successor can lock anything.
+    router.coordination.end(GOING_AWAY);
     this.#lock.draining();
     await this.#channels.settled();
     const closing = [this.#shared.close(), this.#channels.close()];

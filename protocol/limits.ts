@@ -72,6 +72,9 @@ export const GLOB_CHARACTERS_MAX = 256;
 /** Channels that may be open at a time. */
 export const CHANNELS_MAX = 16_384;
 
+/** Those who wait for a channel's lock, at a time; also the places that a semaphore can have, and parties of a barrier. */
+export const COORDINATED_MAX = 16_384;
+
 /** A request to the broker itself, on `ipcd`. */
 export const CONTROL_BYTES_MAX = 64 * 1024;
 
@@ -155,6 +158,7 @@ export function fixedLimits(): readonly Limit[] {
     limit("glob_characters_max", GLOB_CHARACTERS_MAX, "characters", "a glob of channel names"),
     limit("socket_path_bytes_max", SOCKET_PATH_BYTES_MAX, "bytes", "a socket's path, directory and channel together"),
     limit("channels_max", CHANNELS_MAX, "count", "channels that are open at a time"),
+    limit("coordinated_max", COORDINATED_MAX, "count", "who waits for a channel's lock or barrier, at a time"),
     limit("client_name_bytes_max", CLIENT_NAME_BYTES_MAX, "bytes", "a client's name, in UTF-8"),
     limit("handshakes_max", HANDSHAKES_MAX, "count", "connections that have not said HELLO, at a time"),
     limit("handshake_ms_max", HANDSHAKE_MS_MAX, "ms", "until a connection must have said HELLO"),

@@ -1,7 +1,7 @@
 import type { Client } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
 import { checkSight, type ControlContext, type Params, textParam } from "./context.ts";
-import { describeChannel, describeClient } from "./describe.ts";
+import { describeBarrier, describeChannel, describeClient, describeLock } from "./describe.ts";
 
 /** `channel {channel}`: everything about one channel. */
 export function channel(context: ControlContext, params: Params, asker: Client<Peer>) {
@@ -20,6 +20,8 @@ export function channel(context: ControlContext, params: Params, asker: Client<P
     retained: channel.retained !== undefined,
     quiet_ms: channel.quiet_ms,
     publishers_waiting: channel.turns.length,
+    lock: describeLock(context, channel),
+    barrier: describeBarrier(context, channel),
     client_list: [...channel.clients].map((client) => describeClient(context, client)),
   };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Channel, Client } from "../registry.ts";
+import type { Ticket } from "../router/coordination.ts";
 import type { Peer } from "../router/mod.ts";
 import type { ControlContext } from "./context.ts";
 
@@ -48,4 +49,29 @@ export function describeChannel(context: ControlContext, channel: Channel<Peer>)
     requests_open: channel.requests_open,
     rate_per_s: Math.round(channel.rate_per_s * 10) / 10,
   };
+}
+
+/** Who holds a channel's lock and who waits for it, whose turn is next first; `null` if nobody does. */
+export function describeLock(context: ControlContext, channel: Channel<Peer>): Record<string, unknown> | null {
+  const gate = context.router.coordination.gateOf(channel);
+  if (gate === undefined) return null;
+  return {
+    places: gate.places,
+    holders: [...gate.holders].map((ticket) => ({ ...describeTicket(context, ticket), fence: ticket.fence })),
+    waiting: [...gate.waiting].map((ticket) => describeTicket(context, ticket)),
+  };
+}
+
+/** Who waits at a channel's barrier; `null` if nobody does. */
+export function describeBarrier(context: ControlContext, channel: Channel<Peer>): Record<string, unknown> | null {
+  const barrier = context.router.coordination.barrierOf(channel);
+  if (barrier === undefined) return null;
+  return {
+    parties: barrier.parties,
+    waiting: [...barrier.present].map((ticket) => describeTicket(context, ticket)),
+  };
+}
+
+function describeTicket({ router }: ControlContext, { client, since_ms }: Ticket): Record<string, unknown> {
+  return { client: client.id, name: client.name, pid: client.pid ?? null, for_ms: Math.round(router.now() - since_ms) };
 }

@@ -4,9 +4,8 @@
  * @module
  */
 import { CONTROL_BYTES_MAX } from "../../protocol/limits.ts";
-import { encodeError } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { decodeFrame, encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import { decodeFrame, ENCODINGS, FLAGS, type Frame } from "../../protocol/frame.ts";
 import type { Client } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
 import { channel } from "./channel.ts";
@@ -16,14 +15,30 @@ import { config } from "./config.ts";
 import { type ControlContext, type Method, type Params, STREAMS } from "./context.ts";
 import { drain } from "./drain.ts";
 import { kick } from "./kick.ts";
+import { barrier, lock } from "./lock.ts";
 import { monitor } from "./monitor.ts";
 import { open } from "./open.ts";
 import { ping } from "./ping.ts";
 import { reload } from "./reload.ts";
+import { answer, fail } from "./reply.ts";
 import { stats } from "./stats.ts";
 
 const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>(
-  Object.entries({ channel, channels, clients, config, drain, kick, monitor, open, ping, reload, stats }),
+  Object.entries({
+    barrier,
+    channel,
+    channels,
+    clients,
+    config,
+    drain,
+    kick,
+    lock,
+    monitor,
+    open,
+    ping,
+    reload,
+    stats,
+  }),
 );
 
 /** Makes the function that answers a REQUEST on the control channel. */
@@ -75,31 +90,4 @@ function parse(frame: Frame): { method: Method; params: Params } {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function answer(client: Client<Peer>, id: number, value: unknown): void {
-  const payload = new TextEncoder().encode(JSON.stringify(value ?? null));
-  reply(client, encodeFrame({ type: FRAME_TYPES.REPLY, flags: ENCODINGS.JSON, target: client.id, id, payload }));
-}
-
-function fail(client: Client<Peer>, id: number, error: unknown): void {
-  const known = error instanceof IpcError
-    ? error
-    : new IpcError("HANDLER_ERROR", error instanceof Error ? error.message : String(error));
-  reply(
-    client,
-    encodeFrame({
-      type: FRAME_TYPES.REPLY,
-      flags: FLAGS.ERROR | ENCODINGS.STRUCTURED,
-      target: client.id,
-      id,
-      aux: known.code,
-      payload: encodeError(known),
-    }),
-  );
-}
-
-function reply(client: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
-  client.peer.pushFrames(frame);
-  client.bytes_out += frame.length;
 }

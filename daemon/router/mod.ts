@@ -12,6 +12,7 @@ import { Counters, countUnder, type Overload } from "../counters.ts";
 import type { Identity } from "../identity.ts";
 import { type Account, Accounts } from "../quota.ts";
 import { Channel, type ChannelRules, Client, Registry } from "../registry.ts";
+import { Coordination } from "./coordination.ts";
 import { Events } from "./events.ts";
 import { Monitors } from "./monitors.ts";
 import type { Peer } from "./peer.ts";
@@ -43,6 +44,7 @@ export class Router {
   readonly monitors: Monitors;
   readonly events: Events;
   readonly requests: Requests;
+  readonly coordination: Coordination;
   /** Set once the broker is going away: nothing new is accepted. */
   draining = false;
   /** Answers the requests on the control channel. */
@@ -65,6 +67,7 @@ export class Router {
     this.monitors = new Monitors((client, channel) => this.#mayMonitor(client, channel), now);
     this.events = new Events(this.registry, this.slow, this.monitors, overloaded);
     this.requests = new Requests(this.registry, this.slow, now, () => observer.deadlines(), overloaded);
+    this.coordination = new Coordination(now, Date.now, overloaded);
   }
 
   /**
@@ -129,6 +132,7 @@ export class Router {
     client.account.give("connections");
     this.slow.forget(client);
     this.requests.leave(client);
+    this.coordination.leave(client);
     this.events.abandon(client);
     this.monitors.leave(client);
     if (this.monitors.active) {
@@ -158,7 +162,8 @@ export class Router {
 
   /** Takes a CANCEL. */
   cancel(client: Client<Peer>, id: number): void {
-    if (client.channel !== this.control || !this.monitors.cancel(client, id)) this.requests.cancel(client, id);
+    if (client.channel !== this.control) this.requests.cancel(client, id);
+    else if (!this.monitors.cancel(client, id)) this.coordination.cancel(client, id);
   }
 
   /** Counts what was refused because there is too much of something, and says so to whoever watches. */
@@ -202,6 +207,13 @@ export class Router {
     return permissionsOf(this.#policies, identity, channel).see;
   }
 
+  /** @throws {IpcError} FORBIDDEN if a client may not lock a channel, which is for who may ask there; SHUTDOWN */
+  checkCoordination(client: Client<Peer>, channel: string): void {
+    if (this.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
+    if (permissionsOf(this.#policies, client.identity, channel).request) return;
+    throw this.refusal(client, "request", channel);
+  }
+
   /**
    * While other rules are prepared, whoever comes is let in only where those in force and the coming ones allow it: their
    * channels may be open already. Ends with {@linkcode enforce}.
@@ -239,6 +251,9 @@ export class Router {
     for (const [client] of leaving) this.registry.setRoles(client, { listen: false, handle: false, presence: false });
     for (const [client, error] of leaving) this.leave(client, error, true);
     for (const client of this.registry.clients.values()) if (!client.may.send) this.events.abandon(client);
+    this.coordination.enforce(({ identity }, { name }) =>
+      policy.permissions(identity, name).request ? undefined : forbidden("request", name, identity)
+    );
     return leaving.length;
   }
 
@@ -270,6 +285,7 @@ export class Router {
   /** Closes a channel and everybody on it. */
   close(channel: Channel<Peer>, error: IpcError): void {
     for (const client of [...channel.clients]) this.leave(client, error);
+    this.coordination.close(channel, error);
     this.registry.channels.delete(channel.name);
     channel.opener?.give("channels");
     channel.opener = undefined;

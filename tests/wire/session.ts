@@ -30,6 +30,8 @@ export const VOLATILE: ReadonlySet<string> = new Set([
   "memory",
   "uptime_ms",
   "connected_ms",
+  "fence",
+  "for_ms",
   "bytes_in",
   "bytes_out",
 ]);
