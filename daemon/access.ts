@@ -190,6 +190,8 @@ export function forbidden(action: AccessAction | "open", channel: string, identi
     ? "administer the broker"
     : action === "open"
     ? `do anything on channel ${quoted}`
+    : action === "see"
+    ? `see who is on channel ${quoted}`
     : `${action} on channel ${quoted}`;
   return new IpcError("FORBIDDEN", `${describe(identity)} may not ${what}: a rule denies it`);
 }

@@ -6,7 +6,7 @@ import { IpcError } from "../protocol/errors.ts";
 import { BLOCK_BYTES, BufferPool, buffers, UNCOUNTED_BYTES_MAX } from "./buffer_pool.ts";
 import { READ_BUFFER_BYTES_MAX } from "../protocol/limits.ts";
 import { eventBytes, large, type TestClient, TestRouter } from "./router/testing.ts";
-import { ENTRY_BYTES } from "./transport/outbox.ts";
+import { ENTRY_BYTES } from "./transport/entry.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -3,29 +3,31 @@
  *
  * @module
  */
-import { GOODBYE_MS_MAX, LOG_REPEAT_MS } from "../protocol/limits.ts";
+import { GOODBYE_MS_MAX } from "../protocol/limits.ts";
 import type { ListenSecrets, ListenSettings, Settings, TokenHash } from "../config/settings.ts";
 import { checkChannelName, IpcError, socketPath } from "../protocol/mod.ts";
-import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../protocol/frame.ts";
-import { describe, NO_RULES, Policy } from "./access.ts";
+import { encodeFrame, FRAME_TYPES } from "../protocol/frame.ts";
+import { NO_RULES, Policy } from "./access.ts";
 import { buffers } from "./buffer_pool.ts";
 import { ChannelSockets, GOING_AWAY } from "./channel_sockets.ts";
 import { Clock } from "./clock.ts";
 import { control } from "./control/mod.ts";
 import type { ControlContext } from "./control/context.ts";
 import { byeFrame, type Door, serve, type Service } from "./dialects/mod.ts";
+import { delay, deliver } from "./delivery.ts";
 import { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import type { Channel, Client } from "./registry.ts";
-import { countUnder } from "./counters.ts";
+import type { Client } from "./registry.ts";
 import { BUCKET_MS } from "./deadlines.ts";
 import { type Peer, Router } from "./router/mod.ts";
 import { Relief } from "./relief.ts";
+import { checkReload } from "./reload_check.ts";
+import { Reports } from "./reports.ts";
 import { plainSettings } from "./settings_view.ts";
 import { SharedListeners } from "./shared_listeners.ts";
 import { TokenGate } from "./tokens.ts";
 import { Connection, type Stream } from "./transport/connection.ts";
-import type { Identity, PeerCredentials } from "./identity.ts";
+import type { PeerCredentials } from "./identity.ts";
 import { Keepalive } from "./transport/keepalive.ts";
 import { PeerFinder } from "./transport/peer_finder.ts";
 import { Strangers } from "./transport/strangers.ts";
@@ -111,6 +113,7 @@ class RunningBroker implements Broker {
   #settings: Settings;
   readonly #options: BrokerOptions;
   readonly #log: Log;
+  readonly #reports: Reports;
   readonly #lock: Lock;
   readonly #peers: PeerFinder | undefined;
   readonly #router: Router;
@@ -142,9 +145,6 @@ class RunningBroker implements Broker {
   #ticker: ReturnType<typeof setInterval> | undefined;
   #deadline_ticker: ReturnType<typeof setInterval> | undefined;
   #idle_since_ms = this.#clock.now();
-  #warned = new Map<string, number>();
-  /** Refusals that a dialect may report once more, as the end of a connection. */
-  readonly #counted = new WeakSet<IpcError>();
   #settle!: { resolve: () => void; reject: (error: IpcError) => void };
   #failure: IpcError | undefined;
 
@@ -158,12 +158,17 @@ class RunningBroker implements Broker {
     // Whoever ends it by drain() need not wait for this.
     this.finished.catch(() => {});
     const { now } = this.#clock;
+    const reports = this.#reports = new Reports(options.log, () => this.#router);
     this.#router = new Router({
-      joined: (client) => this.#joined(client),
-      left: (client, reason) => this.#left(client, reason),
+      joined: (client) => reports.joined(client),
+      left: (client, reason) => {
+        if (this.#router.registry.clients.size === 0) this.#idle_since_ms = now();
+        reports.left(client, reason);
+      },
       deadlines: () => this.#watchDeadlines(),
-      refused: (identity, channel, error, count) => this.#forbid(identity, channel, error, count),
-      overloaded: (what, error) => this.#warn("too much is asked", { what, why: error.message }, `overloaded ${what}`),
+      refused: (identity, channel, error, count) => reports.forbidden(identity, channel, error, count),
+      overloaded: (what, error) =>
+        reports.warn("too much is asked", { what, why: error.message }, `overloaded ${what}`),
     }, now);
     this.#relief = new Relief({
       router: this.#router,
@@ -172,7 +177,7 @@ class RunningBroker implements Broker {
       clients: this.#clients,
     });
     this.#strangers = new Strangers(now, (connection, error) => {
-      this.#refuse(error);
+      reports.refused(error);
       connection.dismiss((connection.farewell ?? byeFrame)(error));
     });
     this.#channels = new ChannelSockets({
@@ -183,8 +188,8 @@ class RunningBroker implements Broker {
       peers: this.#peers,
       accepted: (conn, door, credentials) => this.#accepted(conn, door, credentials),
       ready: () => this.#strangers.ready(),
-      warn: (message, properties) => this.#warn(message, properties),
-      announce: (event) => this.#announce(event),
+      warn: (message, properties) => reports.warn(message, properties),
+      announce: (event) => reports.announce(event),
       control_fd: options.control_fd,
       dead: (error) => {
         this.#failure = error;
@@ -198,8 +203,8 @@ class RunningBroker implements Broker {
       secrets: options.secrets ?? (() => ({ tls: undefined, tokens: undefined })),
       accepted: (conn, door) => this.#accepted(conn, door, undefined),
       ready: () => this.#strangers.ready(),
-      failed: (listener, error) => this.#warn("cannot accept connections", { listener, error: String(error) }),
-      unauthorized: (listener, why) => void this.#warn("refused a connection", { listener, why }),
+      failed: (listener, error) => reports.warn("cannot accept connections", { listener, error: String(error) }),
+      unauthorized: (listener, why) => void reports.warn("refused a connection", { listener, why }),
     });
     this.#service = {
       router: this.#router,
@@ -217,11 +222,7 @@ class RunningBroker implements Broker {
         this.#keepalive.remove(connection);
         this.#strangers.addAgain(connection);
       },
-      refused: (connection, error) => {
-        if (this.#counted.has(error)) return;
-        const client = this.#clients.get(connection);
-        this.#refuse(error, { channel: client?.channel.name, client: client?.id });
-      },
+      refused: (connection, error) => reports.refused(error, this.#clients.get(connection)),
       welcomed: (connection, client) => {
         this.#strangers.remove(connection);
         this.#clients.set(connection, client);
@@ -282,25 +283,8 @@ class RunningBroker implements Broker {
       throw new IpcError("PROTOCOL", "this broker has no configuration to read again");
     }
     const settings = await this.#options.reload();
-    if (settings.socket_dir !== this.#settings.socket_dir) {
-      throw new IpcError(
-        "PROTOCOL",
-        `Cannot change socket_dir from "${this.#settings.socket_dir}" to "${settings.socket_dir}" while running: ` +
-          'use "ipc daemon restart"',
-      );
-    }
-    if (settings.peer_credentials !== this.#settings.peer_credentials) {
-      throw new IpcError("PROTOCOL", 'Cannot change peer_credentials while running: use "ipc daemon restart"');
-    }
     const policy = new Policy(settings.access), tokens = this.#tokens(settings);
-    // A file that was cut off, or that is gone, looks as if everything were allowed.
-    if (policy.is_empty && !this.#policy.is_empty) {
-      throw new IpcError(
-        "PROTOCOL",
-        "Cannot take back all access rules while running: the configuration has none any more. If that is meant, " +
-          'use "ipc daemon restart"',
-      );
-    }
+    checkReload(this.#settings, settings, this.#policy, policy);
     const before = this.#settings;
     this.#settings = settings;
     this.#router.expect(policy);
@@ -321,7 +305,7 @@ class RunningBroker implements Broker {
     this.#channels.permit();
     this.#options.reloaded?.(settings);
     this.#log.info("configuration was read again");
-    this.#announce({ event: "reloaded" });
+    this.#reports.announce({ event: "reloaded" });
   }
 
   #apply(settings: Settings): void {
@@ -349,7 +333,7 @@ class RunningBroker implements Broker {
     if (router.draining) return await this.finished;
     this.#log.info("broker is going away", { reason, clients: router.registry.clients.size });
     this.#options.draining?.(reason);
-    this.#announce({ event: "draining", reason });
+    this.#reports.announce({ event: "draining", reason });
     router.draining = true;
     // Before a successor can lock anything.
     router.coordination.end(GOING_AWAY);
@@ -362,21 +346,10 @@ class RunningBroker implements Broker {
     await Promise.all(closing);
     // From here on a successor may bind the same paths; this broker never touches them again.
     this.#lock.release();
-    const deadline_ms = performance.now() + this.#settings.drain_timeout_ms;
-    // Each channel ends when it is done, and its clients may go to the successor: they do not pay for others that do not read.
-    for (;;) {
-      for (const channel of [...router.registry.channels.values()]) {
-        if (isQuiet(channel)) router.close(channel, GOING_AWAY);
-      }
-      if (router.registry.channels.size === 0 || performance.now() >= deadline_ms) break;
-      await delay(10);
-    }
-    let undelivered_bytes = 0;
-    for (const { peer } of router.registry.clients.values()) undelivered_bytes += peer.queued_bytes;
+    const undelivered_bytes = await deliver(router, this.#settings.drain_timeout_ms, GOING_AWAY);
     if (undelivered_bytes > 0) {
       this.#log.warning("some clients did not take what was queued for them in time", { undelivered_bytes });
     }
-    for (const channel of [...router.registry.channels.values()]) router.close(channel, GOING_AWAY);
     const bye_ms = performance.now() + GOODBYE_MS_MAX;
     while (this.#connections.size > 0 && performance.now() < bye_ms) await delay(5);
     for (const connection of this.#connections) connection.close();
@@ -410,63 +383,6 @@ class RunningBroker implements Broker {
   /** @throws {ConfigError} */
   #tokens({ access: { token_file } }: Settings): readonly TokenHash[] | undefined {
     return token_file === undefined ? undefined : this.#options.tokens!(token_file);
-  }
-
-  /** Somebody tried what a rule denies. */
-  #forbid(identity: Identity, channel: string, error: IpcError, count: number): void {
-    const { refused } = this.#router.counters, why = error.message;
-    this.#counted.add(error);
-    countUnder(refused, "FORBIDDEN", count);
-    const about = { who: describe(identity), channel, why, refused: refused.get("FORBIDDEN") };
-    // One who tries again and again hides nobody else, and there are no more kinds than tokens and users.
-    const kind = `refused ${identity.token ?? identity.credentials?.uid ?? ""}`;
-    if (this.#warn("refused what a rule denies", about, kind)) {
-      this.#announce({ event: "refused", reason: why });
-    }
-  }
-
-  /** Somebody is turned away. */
-  #refuse(error: IpcError, about: Record<string, unknown> = {}): void {
-    countUnder(this.#router.counters.refused, error.reason);
-    this.#warn("refused a connection", { ...about, why: error.message });
-    this.#announce({ event: "refused", reason: error.message });
-  }
-
-  #joined(client: Client<Peer>): void {
-    this.#announce({ event: "client_joined", channel: client.channel.name, client: client.id, name: client.name });
-    this.#log.debug("client joined", { channel: client.channel.name, client: client.id, name: client.name });
-  }
-
-  #left(client: Client<Peer>, error: IpcError | undefined): void {
-    const about = { channel: client.channel.name, client: client.id, name: client.name };
-    const reason = error === undefined ? {} : { reason: error.reason };
-    if (error?.reason === "SLOW_CONSUMER") {
-      this.#log.warning("closed a client that does not read", { ...about, why: error.message });
-      this.#announce({ event: "slow_consumer", ...about });
-    }
-    if (this.#router.registry.clients.size === 0) this.#idle_since_ms = this.#clock.now();
-    this.#announce({ event: "client_left", ...about, ...reason });
-    this.#log.debug("client left", { ...about, ...reason });
-  }
-
-  #announce(event: Record<string, unknown>): void {
-    const channel = this.#router.control;
-    if (channel === undefined || this.#router.draining) return;
-    this.#router.events.announce(channel, ENCODINGS.JSON, new TextEncoder().encode(JSON.stringify(event)));
-  }
-
-  /**
-   * For what could happen with every connection.
-   *
-   * @param kind What comes at most so often, if not the message.
-   * @returns Whether it was logged.
-   */
-  #warn(message: string, properties: Record<string, unknown>, kind = message): boolean {
-    const now_ms = performance.now(), last_ms = this.#warned.get(kind);
-    if (last_ms !== undefined && now_ms - last_ms < LOG_REPEAT_MS) return false;
-    this.#warned.set(kind, now_ms);
-    this.#log.warning(message, properties);
-    return true;
   }
 
   #watchDeadlines(): void {
@@ -511,14 +427,3 @@ class RunningBroker implements Broker {
 }
 
 const PING = encodeFrame({ type: FRAME_TYPES.PING });
-
-/** Whether everything that a channel accepted has been delivered and answered. */
-function isQuiet(channel: Channel<Peer>): boolean {
-  if (channel.requests_open > 0) return false;
-  for (const { peer } of channel.clients) if (peer.queued_bytes > 0) return false;
-  return true;
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

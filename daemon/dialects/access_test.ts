@@ -70,7 +70,7 @@ Deno.test("access: HELLO for a role that a rule denies is answered with BYE that
     [{ listen: true }, 'a client without a token may not listen on channel "c": a rule denies it'],
     [{ listen: true, token: "ci" }, 'token "ci" may not listen on channel "c": a rule denies it'],
     [{ handle: true, name: "worker" }, 'a client called "worker" without a token may not handle on channel "c"'],
-    [{ presence: true, token: "ops" }, 'token "ops" may not see on channel "c"'],
+    [{ presence: true, token: "ops" }, 'token "ops" may not see who is on channel "c"'],
   ];
   for (const [said, words] of cases) {
     const error = await hello(test, said);

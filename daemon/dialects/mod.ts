@@ -9,7 +9,7 @@
  */
 import { SILENCE_MS } from "../../protocol/limits.ts";
 import { PREFACE } from "../../protocol/frame.ts";
-import { gapFrame } from "../transport/outbox.ts";
+import { gapFrame } from "../transport/entry.ts";
 import type { Connection } from "../transport/connection.ts";
 import { serveBinary } from "./binary.ts";
 import { type Door, endAfter } from "./entrance.ts";

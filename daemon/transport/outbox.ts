@@ -22,10 +22,9 @@
  * @module
  */
 import { QUEUE_RESERVE_BYTES } from "../../protocol/limits.ts";
-import { encodeGap } from "../../protocol/bodies.ts";
-import { encodeFrame, ENCODINGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
 import { buffers } from "../buffer_pool.ts";
 import { type Account, NOBODY } from "../quota.ts";
+import { type Entry, ENTRY_BYTES, gapFrame, joins, shorten } from "./entry.ts";
 
 /** Entries below this are gathered into one write. */
 const SMALL_BYTES = 8 * 1024;
@@ -34,9 +33,6 @@ const GATHER_BYTES = 64 * 1024;
 const TAIL_BYTES_MIN = 512, TAIL_BYTES_MAX = 64 * 1024;
 /** What is dropped beyond what must be, so that a receiver that stays full does not cost a new GAP with every event. */
 const SPARE_BYTES_MAX = 64 * 1024, SPARE_SHARE = 64;
-
-/** What an entry costs besides its bytes. */
-export const ENTRY_BYTES = 96;
 
 const NOW: Promise<undefined> = Promise.resolve(undefined);
 
@@ -51,18 +47,6 @@ export interface OutboxOwner {
   room(): void;
   /** The receiver has gone, or takes so little that even what cannot be refused has no place any more. */
   lost(error: unknown): void;
-}
-
-interface Entry {
-  bytes: Uint8Array<ArrayBuffer>;
-  start: number;
-  end: number;
-  /** Sequence number of the first event, or of the first one missing. */
-  first: number;
-  /** How many events; 0 for other frames; -1 for a GAP. */
-  count: number;
-  /** Sequence number of the last one missing, for a GAP. */
-  last: number;
 }
 
 /** See the module's head. */
@@ -224,8 +208,9 @@ export class Outbox {
         at++;
         continue;
       }
-      const before = at > this.#head ? this.#entries[at - 1]! : undefined, { first } = entry;
-      const count = this.#shorten(entry, this.queued_bytes - aim), last = first + count - 1;
+      const before = at > this.#head ? this.#entries[at - 1]! : undefined, { first, start } = entry;
+      const count = shorten(entry, this.queued_bytes - aim, this.in_frames), last = first + count - 1;
+      this.#count(start - entry.start);
       const gap = this.#gap(before !== undefined && before.count < 0 ? before.first : first, last);
       dropped += count;
       this.#count(gap.end);
@@ -285,22 +270,6 @@ export class Outbox {
   #release(entry: Entry): void {
     buffers.release(entry.bytes);
     buffers.count(-ENTRY_BYTES);
-  }
-
-  /** Takes events from the front of an entry until they come to so many bytes. @returns How many. */
-  #shorten(entry: Entry, bytes: number): number {
-    const before = entry.start, had = entry.count;
-    if (this.in_frames) {
-      const view = new DataView(entry.bytes.buffer, entry.bytes.byteOffset);
-      for (; entry.count > 0 && entry.start - before < bytes; entry.count--, entry.first++) {
-        entry.start += view.getUint32(entry.start + OFFSET.length, true);
-      }
-    } else {
-      entry.start = entry.end;
-      entry.count = 0;
-    }
-    this.#count(-(entry.start - before));
-    return had - entry.count;
   }
 
   /** Copies into the tail; the copy ends at `#tail_used`. */
@@ -446,16 +415,4 @@ export class Outbox {
   #settle(): void {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
-}
-
-/** Whether a run follows the last entry. Next to each other in memory is not yet next in sequence. */
-function joins(last: Entry | undefined, bytes: Uint8Array<ArrayBuffer>, start: number, first: number): last is Entry {
-  return last !== undefined && last.bytes === bytes && last.end === start && last.count > 0 &&
-    last.first + last.count === first;
-}
-
-/** Events that were dropped, as a frame. */
-export function gapFrame(first: number, last: number): Uint8Array<ArrayBuffer> {
-  const payload = encodeGap({ from: first, to: last, reason: "overflow" });
-  return encodeFrame({ type: FRAME_TYPES.GAP, flags: ENCODINGS.STRUCTURED, payload });
 }
