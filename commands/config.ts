@@ -12,7 +12,7 @@ import { type Loaded, loadSettings } from "../config/load.ts";
 import { chosenProfile, CONNECTION_VARIABLES, type ConnectionKey, readConnection } from "../config/profiles.ts";
 import { readTokens } from "../config/tokens.ts";
 import { formatBytes, formatDuration } from "../config/units.ts";
-import { fixedLimits, type Limit } from "../protocol/limits.ts";
+import { fixedLimits, type Limit } from "../config/fixed_limits.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { notice } from "./notice.ts";

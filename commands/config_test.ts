@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fixedLimits } from "../config/fixed_limits.ts";
 import * as constants from "../protocol/limits.ts";
 import { describeLoaded, newFile } from "../config/describe.ts";
 import { ConfigError } from "../config/errors.ts";
@@ -29,7 +30,7 @@ function machine(env: Record<string, string> = {}) {
 }
 
 Deno.test("fixedLimits() has every constant of protocol/limits.ts with its value and a unit that its name says", () => {
-  const limits = constants.fixedLimits();
+  const limits = fixedLimits();
   const named = Object.entries(constants).filter(([, value]) => typeof value === "number");
   assert.deepEqual(
     Object.fromEntries(limits.map(({ name, value }) => [name, value])),
@@ -43,7 +44,7 @@ Deno.test("fixedLimits() has every constant of protocol/limits.ts with its value
 });
 
 Deno.test("docs/limits.md has every fixed limit and every key's default, as ipc config shows them", () => {
-  const limits = constants.fixedLimits().map((limit) => [`\`${limit.name}\``, limitText(limit), limit.meaning]);
+  const limits = fixedLimits().map((limit) => [`\`${limit.name}\``, limitText(limit), limit.meaning]);
   const defaults = defaultValues("linux");
   const keys = KEYS.map((key) => [`\`${key}\``, `\`${writtenValue(key, defaults[key])}\``, MEANINGS[key].text]);
   assert.deepEqual(rows, [...limits, ...keys]);
@@ -61,7 +62,7 @@ Deno.test("ipc config show prints every key with its value and where that came f
   await place.run("show", "--json");
   const { files, keys, limits } = JSON.parse(place.io.stdout.text);
   assert.deepEqual(files, [file]);
-  assert.deepEqual(limits, constants.fixedLimits());
+  assert.deepEqual(limits, fixedLimits());
   const found = new Map<string, { value: string; from: string }>(
     keys.map((row: { key: string; value: string; from: string }) => [row.key, row]),
   );
