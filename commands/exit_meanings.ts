@@ -8,7 +8,7 @@ import { EXIT } from "./exit_codes.ts";
 /** By the code's name; the compiler finds one that is missing. */
 const MEANINGS: Record<keyof typeof EXIT, string> = {
   OK: "done",
-  NEGATIVE: "a negative answer: --expect not met, a gap with --strict",
+  NEGATIVE: "a negative answer: --expect not met, a gap with --strict, --no-wait and it is not so or taken",
   USAGE: "wrong usage",
   DATA: "the payload is not what its encoding says, or is too large",
   UNAVAILABLE: "no broker is running, or nobody handles the channel",
