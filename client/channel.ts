@@ -31,6 +31,8 @@ export interface ClientInfo {
   client: number;
   channel: string;
   name: string;
+  /** The name of the token that it has shown. */
+  token: string | null;
   /** As it said itself. */
   pid: number | null;
   /** What the kernel says of it, if the broker asks; see `peer_credentials` in docs/configuration.md. */

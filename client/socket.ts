@@ -76,19 +76,19 @@ function look(path: string): SocketFile | undefined {
   }
 }
 
+/** What stands where a socket should. */
+export function kindText(
+  { isSymlink, isDirectory, isFifo }: Pick<SocketFile, "isSymlink" | "isDirectory" | "isFifo">,
+): string {
+  return isSymlink ? "a symbolic link" : isDirectory ? "a directory" : isFifo ? "a named pipe" : "a file";
+}
+
 function checkOwner(path: string, info: SocketFile, broker_uid: number | undefined): void {
   if (runtime.os === "windows") return; // files there have no user id; the directory's access list decides
   if (!info.isSocket) {
-    const what = info.isSymlink
-      ? "a symbolic link"
-      : info.isDirectory
-      ? "a directory"
-      : info.isFifo
-      ? "a named pipe"
-      : "a file";
     throw new IpcError(
       "FORBIDDEN",
-      `Cannot use ${JSON.stringify(path)}: it is ${what} of user ${info.uid}, not a socket. ` +
+      `Cannot use ${JSON.stringify(path)}: it is ${kindText(info)} of user ${info.uid}, not a socket. ` +
         "Remove it, or choose another channel or socket_dir",
     );
   }

@@ -44,6 +44,7 @@ export async function runClients({ channel, json }: ClientsOptions, io: Io): Pro
 /** A table of clients. What the kernel says of one is shown in the place of what it says itself. */
 export function clientsText(clients: readonly ClientInfo[]): string {
   const known = clients.some(({ credentials }) => credentials !== null);
+  const shown = clients.some(({ token }) => token !== null);
   return tableText(
     [
       { heading: "CLIENT", right: true },
@@ -51,6 +52,7 @@ export function clientsText(clients: readonly ClientInfo[]): string {
       { heading: "NAME" },
       { heading: "PID", right: true },
       ...(known ? [{ heading: "USER" }] : []),
+      ...(shown ? [{ heading: "TOKEN" }] : []),
       { heading: "ROLES" },
       { heading: "IN", right: true },
       { heading: "OUT", right: true },
@@ -63,6 +65,7 @@ export function clientsText(clients: readonly ClientInfo[]): string {
       client.name,
       pidText(client),
       ...(known ? [client.credentials === null ? null : accountName("user", client.credentials.uid)] : []),
+      ...(shown ? [client.token] : []),
       (["listen", "handle", "presence"] as const).filter((role) => client[role]).join(","),
       client.events_in,
       client.events_out,

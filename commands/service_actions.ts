@@ -18,6 +18,7 @@ import {
   checkReachable,
   installedProgram,
   isThere,
+  type Ran,
   runProgram,
   type ServiceDirectories,
   serviceDirectories,
@@ -143,12 +144,17 @@ async function uninstall(_options: ServiceOptions, service: Service): Promise<nu
   return EXIT.OK;
 }
 
+/** In a line: what systemctl says may have several, for one that does not run here. */
+function said({ stdout, stderr }: Ran): string {
+  return (stdout || stderr).split("\n", 1)[0]!;
+}
+
 async function status({ json }: ServiceOptions, service: Service): Promise<number> {
   const { scope, systemctl, io } = service;
   const units: Record<string, { enabled: string; active: string }> = {};
   for (const name of [SERVICE, SOCKET]) {
     const [enabled, active] = [await systemctl.ask("is-enabled", name), await systemctl.ask("is-active", name)];
-    units[name] = { enabled: enabled.stdout || enabled.stderr, active: active.stdout || active.stderr };
+    units[name] = { enabled: said(enabled), active: said(active) };
   }
   const plan = await planOf(service, await installedProgram());
   const files = Object.fromEntries(filesOf(plan, service).map((file) => [file.path, fileState(file)]));

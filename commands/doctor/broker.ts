@@ -4,6 +4,8 @@
  * @module
  */
 import { control, IpcError } from "../../client/mod.ts";
+import { CONTROL_CHANNEL } from "../../protocol/channel_name.ts";
+import { socketPath } from "../../protocol/socket_path.ts";
 import { brokerOptions } from "../broker_options.ts";
 import { buildInfo } from "../build_info.ts";
 import { autostartWanted } from "../connection.ts";
@@ -53,8 +55,17 @@ async function* checkSilence({ settings, io, own_broker }: Patient, error: IpcEr
     return;
   }
   const holder = own_broker ? await lockHolder(settings, io) : undefined;
-  if (holder !== undefined) {
-    const pid = holder.pid === 0 ? "a broker" : `the broker with pid ${holder.pid}`;
+  const pid = holder === undefined || holder.pid === 0 ? "a broker" : `the broker with pid ${holder.pid}`;
+  const path = socketPath(settings.socket_dir, CONTROL_CHANNEL);
+  if (holder !== undefined && !isThere(path)) {
+    yield {
+      finding: "socket_gone",
+      level: "problem",
+      path,
+      what: `${pid} runs, and there is nothing at ${path}: somebody has removed it`,
+      fix: "none is needed if it is there in a second: the broker binds it again. Else: ipc daemon restart",
+    };
+  } else if (holder !== undefined) {
     yield {
       finding: "broker_hung",
       level: "problem",
@@ -84,6 +95,15 @@ async function* checkSilence({ settings, io, own_broker }: Patient, error: IpcEr
       what: "no broker runs, and IPC_AUTOSTART says that none is to be started on demand",
       fix: "ipc daemon start, or unset IPC_AUTOSTART",
     };
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 

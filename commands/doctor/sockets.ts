@@ -6,6 +6,7 @@
 import { accountName } from "../../config/accounts.ts";
 import { quote, stateDirectory } from "../../config/files.ts";
 import type { ChannelSettings } from "../../config/settings.ts";
+import { kindText } from "../../client/socket.ts";
 import { CONTROL_CHANNEL } from "../../protocol/channel_name.ts";
 import { channelOfSocket } from "../../protocol/socket_path.ts";
 import { lockHolder } from "../lock_holder.ts";
@@ -24,13 +25,17 @@ export async function* checkSockets(patient: Patient): AsyncGenerator<Finding> {
     const channel = channelOfSocket(name);
     if (channel === undefined) continue;
     const path = `${directory}/${name}`;
-    let info: Deno.FileInfo;
-    try {
-      info = Deno.lstatSync(path);
-    } catch {
-      continue; // gone meanwhile
-    }
-    yield* checkSocket(patient, channel, path, info);
+    const info = lookAt(path);
+    if (info !== undefined) yield* checkSocket(patient, channel, path, info);
+  }
+}
+
+/** @returns `undefined` if it is gone meanwhile. */
+function lookAt(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch {
+    return undefined;
   }
 }
 
@@ -44,19 +49,12 @@ async function* checkSocket(
   // Somebody else's channel with a name that nobody here needs harms nobody.
   const needed = channel === CONTROL_CHANNEL || settings.channels.has(channel);
   if (!info.isSocket) {
-    const kind = info.isSymlink
-      ? "a symbolic link"
-      : info.isDirectory
-      ? "a directory"
-      : info.isFifo
-      ? "a named pipe"
-      : "a file";
     const remove = `rm ${info.isDirectory ? "-r " : ""}${quote(path)}`;
     yield {
       finding: "wrong_kind",
       level: "problem",
       path,
-      what: `${path} is ${kind} of ${owner}, not a socket: channel ${channel} cannot be opened`,
+      what: `${path} is ${kindText(info)} of ${owner}, not a socket: channel ${channel} cannot be opened`,
       fix: info.uid === uid || uid === 0 ? `once you know what it is: ${remove}` : `have ${owner} or root: ${remove}`,
     };
     return;
@@ -165,8 +163,8 @@ export async function removeStale(findings: readonly Finding[], { settings, io, 
   const lock = await Lock.take(stateDirectory(io.env), settings.socket_dir, "doctor");
   try {
     for (const finding of removable) {
-      const info = Deno.lstatSync(finding.path!);
-      if (!info.isSocket || info.uid !== uid || await tryConnect(finding.path!) !== "refused") continue;
+      const info = lookAt(finding.path!);
+      if (!info?.isSocket || info.uid !== uid || await tryConnect(finding.path!) !== "refused") continue;
       Deno.removeSync(finding.path!);
       removed.add(finding);
     }

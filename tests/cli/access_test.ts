@@ -81,7 +81,7 @@ Deno.test("ipc under rules: allowed with a token, 77 without, whatever the verb"
     }
     assert.doesNotMatch(await succeeds(cli, "ipc channels"), /deploys/);
     assert.match(await succeeds(cli, "ipc --token-file ops channels"), /^deploys /m);
-    assert.match(await succeeds(cli, "ipc --token-file ops inspect deploys"), /ipc handle/);
+    assert.match(await succeeds(cli, "ipc --token-file ops inspect deploys"), / TOKEN [^]* ipc handle +\d+ +ops /);
     for (const text of ["hello", "again"]) await hears(listener, text);
     assert.equal(await succeeds(cli, "ipc --token-file ops request deploys still?"), "still?\n");
   });

@@ -16,6 +16,11 @@ async function findings(cli: CliSandbox, line = "ipc doctor --json", env: Record
   return all as { finding: string; level: string; path?: string; what: string; fix: string }[];
 }
 
+async function succeeds(cli: CliSandbox, line: string): Promise<void> {
+  const { code, stderr } = await cli.sh(line);
+  assert.equal(code, 0, stderr);
+}
+
 /** Fails unless it finds exactly one thing, and that is this. */
 async function assertFinds(
   cli: CliSandbox,
@@ -178,41 +183,50 @@ Deno.test("ipc doctor looks at the directories", linux, async () => {
   assert.match((await at("directory_owner")).what, /belongs to user 12345, who can remove and replace/);
 });
 
-Deno.test("ipc doctor says that a broker hangs, is of another version, or has few descriptors", linux, async () => {
-  await using cli = new CliSandbox();
-  const broker = cli.start(`sh -c 'ulimit -n 200; exec ipc daemon run'`);
-  await broker.says("broker is ready");
-  const few = {
-    finding: "few_descriptors",
-    what: new RegExp(`the broker with pid ${broker.pid} may have 200 desc`),
-    fix: /ulimit -n/,
-  };
-  await assertFinds(cli, few);
-  broker.signal("SIGSTOP");
-  const hung = new RegExp(`the broker with pid ${broker.pid} runs and does not answer`);
-  await assertFinds(cli, { finding: "broker_hung", what: hung, fix: new RegExp(`kill -CONT ${broker.pid}`) });
-  broker.signal("SIGCONT");
-  await assertFinds(cli, few);
-  broker.signal("SIGTERM");
-  assert.equal(await broker.exit(), 0);
-  const own = await findings(cli, "ulimit -n 200; exec ipc doctor --json");
-  assert.match(
-    own.find(({ finding }) => finding === "few_descriptors")!.what,
-    /a process that this user starts may have 200/,
-  );
+Deno.test(
+  "ipc doctor says that a broker hangs, has lost its socket, is of another version, or has few descriptors",
+  linux,
+  async () => {
+    await using cli = new CliSandbox();
+    const broker = cli.start(`sh -c 'ulimit -n 200; exec ipc daemon run'`);
+    await broker.says("broker is ready");
+    const few = {
+      finding: "few_descriptors",
+      what: new RegExp(`the broker with pid ${broker.pid} may have 200 desc`),
+      fix: /ulimit -n/,
+    };
+    await assertFinds(cli, few);
+    broker.signal("SIGSTOP");
+    const hung = new RegExp(`the broker with pid ${broker.pid} runs and does not answer`);
+    await assertFinds(cli, { finding: "broker_hung", what: hung, fix: new RegExp(`kill -CONT ${broker.pid}`) });
+    const control = `${cli.socket_dir}/.deno.ipcd.socket`;
+    Deno.removeSync(control);
+    const gone = new RegExp(`the broker with pid ${broker.pid} runs, and there is nothing at ${control}`);
+    await assertFinds(cli, { finding: "socket_gone", what: gone, fix: /binds it again/ });
+    broker.signal("SIGCONT");
+    await succeeds(cli, "until ipc daemon status; do sleep 0.1; done");
+    await assertFinds(cli, few);
+    broker.signal("SIGTERM");
+    assert.equal(await broker.exit(), 0);
+    const own = await findings(cli, "ulimit -n 200; exec ipc doctor --json");
+    assert.match(
+      own.find(({ finding }) => finding === "few_descriptors")!.what,
+      /a process that this user starts may have 200/,
+    );
 
-  const mask = Deno.umask(), quiet = { debug() {}, info() {}, warning() {}, error() {} };
-  const settings = testSettings(cli.socket_dir), state_dir = `${cli.directory}/run/ipc`;
-  const other = await startBroker({ settings, state_dir, version: "0.0.1-old", log: quiet }).finally(() =>
-    Deno.umask(mask)
-  );
-  await assertFinds(cli, {
-    finding: "version_skew",
-    what: /is version 0\.0\.1-old, this ipc is \d/,
-    fix: /ipc daemon restart/,
-  });
-  await other.drain("the test is over");
-});
+    const mask = Deno.umask(), quiet = { debug() {}, info() {}, warning() {}, error() {} };
+    const settings = testSettings(cli.socket_dir), state_dir = `${cli.directory}/run/ipc`;
+    const other = await startBroker({ settings, state_dir, version: "0.0.1-old", log: quiet }).finally(() =>
+      Deno.umask(mask)
+    );
+    await assertFinds(cli, {
+      finding: "version_skew",
+      what: /is version 0\.0\.1-old, this ipc is \d/,
+      fix: /ipc daemon restart/,
+    });
+    await other.drain("the test is over");
+  },
+);
 
 Deno.test("ipc doctor says all that is wrong with a configuration", linux, async () => {
   await using cli = new CliSandbox();
