@@ -23,7 +23,7 @@ export interface InspectOptions {
 }
 
 /** A channel as the broker tells it. */
-interface ChannelDetails extends ChannelLine {
+export interface ChannelDetails extends ChannelLine {
   epoch: string;
   settings: ChannelSettings;
   history: { from_seq: number; to_seq: number; bytes: number };
@@ -57,7 +57,8 @@ export async function runInspect({ channel, json }: InspectOptions, io: Io): Pro
   return EXIT.OK;
 }
 
-function detailsText(details: ChannelDetails): string {
+/** Fields and a table of clients. */
+export function detailsText(details: ChannelDetails): string {
   const { history, settings } = details;
   const fields = fieldsText([
     ["channel", details.channel],

@@ -46,6 +46,7 @@ export const VERBS: readonly VerbEntry[] = [
   { name: "inspect", summary: "show all about one channel", load: () => import("./inspect.ts") },
   { name: "clients", summary: "list the connected clients", load: () => import("./clients.ts") },
   { name: "stats", summary: "show the broker in numbers, also for Prometheus", load: () => import("./stats.ts") },
+  { name: "top", summary: "show channels and clients as they are now, with rates", load: () => import("./top.ts") },
   { name: "monitor", summary: "show every frame that passes", load: () => import("./monitor.ts") },
   { name: "ping", summary: "measure the way to the broker and back", load: () => import("./ping.ts") },
   {
