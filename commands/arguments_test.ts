@@ -5,7 +5,10 @@ import { parseDaemon } from "./daemon.ts";
 import { parseHandle } from "./handle.ts";
 import { parseInspect } from "./inspect.ts";
 import { parseListen } from "./listen.ts";
+import { parseMock } from "./mock.ts";
 import { parsePing } from "./ping.ts";
+import { parseRecord } from "./record.ts";
+import { parseReplay } from "./replay.ts";
 import { parseRequest } from "./request.ts";
 import { parseSend } from "./send.ts";
 import { parseDoctor } from "./doctor.ts";
@@ -258,6 +261,50 @@ Deno.test("parseWait() takes one thing to wait for", () => {
     assert(state.what === "message");
     assert.equal(state.fits(text), expected, line.join(" "));
   }
+});
+
+Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () => {
+  table(parseRecord, [
+    [["x", "y*", "-o", "f"], {
+      channels: ["x", "y*"],
+      output: "f",
+      if_there: "refuse",
+      count: Infinity,
+      strict: false,
+    }],
+    [["x", "-o", "-", "--force", "-n", "3", "-t", "1m"], {
+      output: "-",
+      if_there: "overwrite",
+      count: 3,
+      timeout_ms: 60000,
+    }],
+    [["x", "-o", "f", "--append", "--idle", "1"], { if_there: "append", idle_ms: 1000, name: "ipc record" }],
+    [["x"], "required option '-o, --output <file>' not specified"],
+    [["-o", "f"], "missing required argument"],
+    [["x", "-o", "f", "--append", "--force"], "--force and --append exclude each other"],
+  ]);
+  table(parseReplay, [
+    [["f"], { file: "f", speed: 1, detours: [], loop: false, name: "ipc replay" }],
+    [["f", "--speed", "0.5", "--loop"], { speed: 0.5, loop: true }],
+    [["-", "--speed", "max"], { file: "-", speed: Infinity }],
+    [["f", "--speed", "0"], "above 0"],
+    [["f", "--speed", "fast"], "above 0"],
+    [["f", "--channel", "x"], "FROM=TO"],
+    [["f", "--channel", "x=a/b"], "not a channel name"],
+    [["f", "--channel", "[=x"], "without its"],
+    [["-", "--loop"], "standard input comes only once"],
+    [[], "missing required argument"],
+  ]);
+  const { detours } = parseReplay(["f", "--channel", "a=b", "--channel", "c*=d"]);
+  assert.deepEqual(
+    ["a", "cc", "e"].map((channel) => detours.find(({ fits }) => fits(channel))?.to),
+    ["b", "d", undefined],
+  );
+  table(parseMock, [
+    [["x", "--from", "f", "-n", "2"], { channel: "x", file: "f", count: 2, autostart: true, name: "ipc mock" }],
+    [["x"], "required option '--from <file>' not specified"],
+    [["--from", "f"], "missing required argument"],
+  ]);
 });
 
 Deno.test("every verb's --help names its arguments and options", async () => {

@@ -9,8 +9,9 @@
  * @module
  */
 import { type Channel, type IncomingRequest, IpcError } from "../client/mod.ts";
+import { answerRequests } from "./answering.ts";
 import { autostartWanted, openChannel } from "./connection.ts";
-import { EXIT, Failure } from "./exit_codes.ts";
+import { Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { LineWorkers } from "./line_workers.ts";
 import { noticesOf } from "./notice.ts";
@@ -108,32 +109,12 @@ export async function runHandle(options: HandleOptions, io: Io): Promise<number>
   await using workers = options.mode === "lines"
     ? new LineWorkers(options, channel, signals.signal, io.stderr)
     : undefined;
-  const running = new Set<Promise<unknown>>();
-  const enough = Promise.withResolvers<number>();
-  let started = 0;
-  const handler = channel.handle(async (request) => {
-    if (started === options.count) throw new IpcError("HANDLER_GONE", "the handler has answered as many as it was to");
-    started++;
-    const answer = workers?.answer(request) ?? answerWith(request, options, channel, signals.signal);
-    running.add(answer);
-    try {
-      return await answer;
-    } finally {
-      running.delete(answer);
-      if (started === options.count && running.size === 0) enough.resolve(EXIT.OK);
-    }
-  }, { concurrency: options.workers });
-  const lost = channel.closed.then((error) => {
-    throw error ?? new IpcError("SHUTDOWN", `channel ${channel.name} was closed`);
-  });
-  try {
-    const code = await Promise.race([enough.promise, signals.ended, lost]);
-    if (code === EXIT.OK) await channel.flush();
-    return code;
-  } finally {
-    handler();
-    await Promise.allSettled(running);
-  }
+  return await answerRequests(
+    channel,
+    options,
+    signals.ended,
+    async (request) => await (workers?.answer(request) ?? answerWith(request, options, channel, signals.signal)),
+  );
 }
 
 /** Runs the command for one request. @returns What it wrote to its standard output. */

@@ -256,7 +256,7 @@ export class Listening implements AsyncDisposable {
     // A channel that was opened late is asked for from its start, as if in another epoch: there was nothing before.
     if (this.#ended || gap.epoch === BEFORE_ANY.epoch) return;
     notice(this.#io.stderr, `${channel}: ${describeGap(gap)}`);
-    if (this.#options.json) this.#tell({ channel, ...gap });
+    if (this.#options.json) this.#tell({ channel, ...gap, time: new Date().toISOString() });
     if (this.#options.strict) this.#finish(EXIT.NEGATIVE);
   }
 

@@ -58,8 +58,10 @@ export const VERB_PERMISSIONS: ReadonlyMap<string | undefined, readonly string[]
   ["handle", [...CLIENT_PERMISSIONS, "--allow-run"]],
   ["lock", [...CLIENT_PERMISSIONS, "--allow-run"]],
   ["semaphore", [...CLIENT_PERMISSIONS, "--allow-run"]],
-  // A broker, if none runs.
+  // A broker, if none runs; poll(2) as above.
+  ["record", [...CLIENT_PERMISSIONS, "--allow-run", "--allow-ffi"]],
   ["barrier", [...CLIENT_PERMISSIONS, "--allow-run"]],
+  ["mock", [...CLIENT_PERMISSIONS, "--allow-run"]],
   // start, stop and restart. For run, the launcher asks which of brokerPermissions() the configuration calls for.
   ["daemon", [...CLIENT_PERMISSIONS, "--allow-run"]],
   // /proc/<pid>/limits, which Deno itself reads only for who may do everything.
