@@ -279,7 +279,7 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
       timeout_ms: 60000,
     }],
     [["x", "-o", "f", "--append", "--idle", "1"], { if_there: "append", idle_ms: 1000, name: "ipc record" }],
-    [["x"], "required option '-o, --output <file>' not specified"],
+    [["x"], "where to is missing: -o <file>"],
     [["-o", "f"], "missing required argument"],
     [["x", "-o", "f", "--append", "--force"], "--force and --append exclude each other"],
   ]);
@@ -302,7 +302,7 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
   );
   table(parseMock, [
     [["x", "--from", "f", "-n", "2"], { channel: "x", file: "f", count: 2, autostart: true, name: "ipc mock" }],
-    [["x"], "required option '--from <file>' not specified"],
+    [["x"], "the answers are missing: --from <file>"],
     [["--from", "f"], "missing required argument"],
   ]);
 });

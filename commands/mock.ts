@@ -14,7 +14,7 @@ import { type MockAnswer, readMockAnswer } from "./mock_answers.ts";
 import { noticesOf } from "./notice.ts";
 import { endingSignals } from "./signals.ts";
 import { lineFailure, nameOf, textLines } from "./text_lines.ts";
-import { argumentParser, countArgument, nameArgument, parseArguments, type Verb } from "./verb.ts";
+import { argumentParser, countArgument, nameArgument, parseArguments, usageError, type Verb } from "./verb.ts";
 
 /** Options of `ipc mock`. */
 export interface MockOptions {
@@ -35,12 +35,15 @@ export function parseMock(argv: readonly string[]): MockOptions {
     `echo '{"like": {"id": 7}, "reply": {"name": "Ada"}, "delay": "50ms"}' | ipc mock users --from -`,
   ])
     .argument("<channel>", "whose requests")
-    .requiredOption("--from <file>", "the answers; - is standard input. The first whose is, like or glob fits is given")
+    .option("--from <file>", "the answers; - is standard input. The first whose is, like or glob fits is given")
     .option("-n, --count <n>", "leave after this many requests", countArgument, Infinity)
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
     .option("--name <name>", "what others see as the handler's name", nameArgument, "ipc mock");
   const { args: [channel], options } = parseArguments(parser, argv);
   const { from: file, count, autostart, name } = options;
+  if (file === undefined) {
+    throw usageError(parser, "the answers are missing: --from <file>, or --from - for standard input");
+  }
   return { channel, file, count, autostart, name };
 }
 

@@ -40,7 +40,7 @@ export function parseRecord(argv: readonly string[]): RecordOptions {
   ])
     .usage("[options] <channel or glob>... -o <file>")
     .argument("<channel...>", "names, or globs with * ? [a-z]; channels that appear later are included")
-    .requiredOption("-o, --output <file>", "where to; - is standard output")
+    .option("-o, --output <file>", "where to; - is standard output")
     .option("--force", "overwrite the file if it is there")
     .option("--append", "add to the file if it is there")
     .option("-n, --count <n>", "leave after this many events", countArgument, Infinity)
@@ -53,10 +53,12 @@ export function parseRecord(argv: readonly string[]): RecordOptions {
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
     .option("--name <name>", "what others see as the recorder's name", nameArgument, "ipc record");
   const { args: [channels], options } = parseArguments(parser, argv);
+  const { output } = options;
+  if (output === undefined) throw usageError(parser, "where to is missing: -o <file>, or -o - for standard output");
   if (options.force && options.append) throw usageError(parser, "--force and --append exclude each other");
   return {
     channels,
-    output: options.output,
+    output,
     if_there: options.force ? "overwrite" : options.append ? "append" : "refuse",
     count: options.count,
     timeout_ms: options.timeout,

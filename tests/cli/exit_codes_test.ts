@@ -18,7 +18,7 @@ Deno.test("ipc leaves with the documented codes while no broker runs", async () 
       ["ipc request x y", 69, /no broker is running/],
       ["ipc listen --no-autostart x", 69, /no broker is running/],
       ["ipc handle --no-autostart x -- cat", 69, /no broker is running/],
-      ["ipc record x", 64, /--output/],
+      ["ipc record x", 64, /-o <file>/],
       ["ipc record --no-autostart x -o -", 69, /no broker is running/],
       ["ipc record x -o /etc/passwd", 74, /is there already: --force/],
       ["ipc record x -o /no/such/directory/tape", 74, /cannot write to/],
