@@ -81,7 +81,8 @@ function report(error: unknown, stderr: Output): number {
   if (error instanceof SuppressedError) {
     // What failed first says why; what failed after that, while tidying up, what it cost: events that are in doubt.
     const code = report(error.suppressed, stderr);
-    if (code !== EXIT.BROKEN_PIPE) report(error.error, stderr);
+    // Closing a second time fails with the same error as the first.
+    if (code !== EXIT.BROKEN_PIPE && error.error !== error.suppressed) report(error.error, stderr);
     return code;
   }
   if (error instanceof BrokenPipe) return EXIT.BROKEN_PIPE;

@@ -71,7 +71,7 @@ Deno.test("ipc send -l leaves with 69 when the broker is killed, and says how mu
   await eventually(async () => /^x .* [1-9]\d{4,} /m.test((await cli.sh("ipc channels")).stdout), "nothing is sent");
   for (const pid of await cli.brokers()) Deno.kill(pid, "SIGKILL");
   await sender.says("left with 69");
-  assert.match(sender.stderr, /^ipc: .*\d+ events may not have arrived/m);
+  assert.equal(sender.stderr.match(/\d+ events may not have arrived/g)?.length, 1, sender.stderr);
   assert.doesNotMatch(sender.stderr, /bug/);
   await listener.kill();
 });
