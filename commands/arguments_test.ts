@@ -6,11 +6,12 @@ import { parseHandle } from "./handle.ts";
 import { parseInspect } from "./inspect.ts";
 import { parseListen } from "./listen.ts";
 import { parseMock } from "./mock.ts";
+import { plainMessage } from "./message_options.ts";
 import { parsePing } from "./ping.ts";
 import { parseRecord } from "./record.ts";
 import { parseReplay } from "./replay.ts";
-import { parseRequest } from "./request.ts";
-import { parseSend } from "./send.ts";
+import { parseRequest } from "./request_arguments.ts";
+import { parseSend } from "./send_arguments.ts";
 import { parseDoctor } from "./doctor.ts";
 import { parseService } from "./service.ts";
 import { parseSockname } from "./sockname.ts";
@@ -89,6 +90,20 @@ Deno.test("parseSend() takes a message, or says where to read it", () => {
     [["--name", "n".repeat(65), "x"], "client name is 65 bytes, limit is 64"],
     [["--name", "a\x1b[2J", "x"], "control characters"],
   ]);
+});
+
+Deno.test("send and request read arguments without options as their parsers do, without loading those", async () => {
+  const parsers = { send: parseSend, request: parseRequest };
+  for (const [name, parse] of Object.entries(parsers)) {
+    const { verb } = await VERBS.find((entry) => entry.name === name)!.load();
+    for (const argv of [["x"], ["x", ""], ["x", "a b"], ["", "{}"], ["a/b", "--x".slice(2)]]) {
+      assert(plainMessage(name, argv) !== undefined);
+      assert.deepEqual(await verb.parse(argv), parse(argv), argv.join(" "));
+    }
+    for (const argv of [["x", "-"], ["-l", "x"], ["x", "--text"], ["--", "x"], ["x", "y", "z"], []]) {
+      assert.equal(plainMessage(name, argv), undefined, argv.join(" "));
+    }
+  }
 });
 
 Deno.test("parseRequest() takes the message options and its own", () => {
@@ -310,7 +325,7 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
 Deno.test("every verb's --help names its arguments and options", async () => {
   for (const { name, load } of VERBS) {
     const { verb } = await load();
-    assert.throws(() => verb.parse(["--help"]), (error: unknown) => {
+    await assert.rejects(async () => await verb.parse(["--help"]), (error: unknown) => {
       assert.ok(error instanceof HelpRequested, name);
       assert.match(error.message, new RegExp(`^Usage: ipc ${name} `));
       assert.match(error.message, /-h, --help/);

@@ -12,7 +12,7 @@ import type { VerbEntry } from "./verbs.ts";
 export async function parserOf(entry: VerbEntry): Promise<DescribedParser> {
   const { verb } = await entry.load();
   try {
-    verb.parse(["--help"]);
+    await verb.parse(["--help"]);
   } catch (error) {
     if (error instanceof HelpRequested) return error.parser;
     throw error;

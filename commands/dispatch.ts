@@ -45,7 +45,7 @@ export async function dispatch(all: readonly string[], surroundings: Io): Promis
 async function parseAndRun<Options>(verb: Verb<Options>, argv: readonly string[], io: Io): Promise<number> {
   let options: Options;
   try {
-    options = verb.parse(argv);
+    options = await verb.parse(argv);
   } catch (error) {
     return await explain(error, io);
   }

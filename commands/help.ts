@@ -53,19 +53,18 @@ export async function runHelp({ about }: HelpOptions, io: Io): Promise<number> {
   const columns = io.stdout.columns ?? HELP_COLUMNS;
   const topic = TOPICS.find(({ name }) => name === about), entry = VERBS.find(({ name }) => name === about);
   if (topic !== undefined) io.stdout.write(await topic.text(columns, io));
-  else if (entry !== undefined) io.stdout.write(helpOf((await entry.load()).verb, columns));
+  else if (entry !== undefined) io.stdout.write(await helpOf((await entry.load()).verb, columns));
   else {
     const topics = itemsText(TOPICS.map(({ name, summary }) => [name, summary]), columns);
-    io.stdout.write(
-      `${helpOf({ parse: (argv) => parseArguments(programParser(), argv) }, columns)}\nTopics:\n${topics}`,
-    );
+    const overview = await helpOf({ parse: (argv) => parseArguments(programParser(), argv) }, columns);
+    io.stdout.write(`${overview}\nTopics:\n${topics}`);
   }
   return EXIT.OK;
 }
 
-function helpOf({ parse }: { parse(argv: readonly string[]): unknown }, columns: number): string {
+async function helpOf({ parse }: { parse(argv: readonly string[]): unknown }, columns: number): Promise<string> {
   try {
-    parse(["--help"]);
+    await parse(["--help"]);
   } catch (error) {
     if (error instanceof HelpRequested) return error.textFor(columns);
     throw error;

@@ -14,10 +14,10 @@ import { eachFrame } from "./event_frames.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { messageFrames } from "./message_frames.ts";
-import { type MessageOptions, messageParser, parseMessage } from "./message_options.ts";
+import { type MessageOptions, plainMessage } from "./message_options.ts";
 import { notice, writeNotice } from "./notice.ts";
 import { decodedText } from "./payload_text.ts";
-import { countArgument, durationArgument, type Verb } from "./verb.ts";
+import type { Verb } from "./verb.ts";
 
 /** Options of `ipc request`. */
 export interface RequestOptions extends MessageOptions {
@@ -32,39 +32,23 @@ export interface RequestOptions extends MessageOptions {
   raw: boolean;
 }
 
-export const verb: Verb<RequestOptions> = { parse: parseRequest, run: runRequest };
+export const verb: Verb<RequestOptions> = {
+  async parse(argv) {
+    const message = plainMessage("request", argv);
+    if (message !== undefined) return { ...message, ...PLAIN };
+    return (await import("./request_arguments.ts")).parseRequest(argv);
+  },
+  run: runRequest,
+};
 
-export function parseRequest(argv: readonly string[]): RequestOptions {
-  const parser = messageParser({
-    name: "request",
-    description: "Ask a channel's handler, print its reply, and exit with its status.",
-    examples: [
-      "ipc request wc < README.md",
-      'ipc request -t 5s deploy "v1.4"',
-      "ipc request --all health",
-    ],
-    awaited: "a handler",
-    named: "what the handler's side sees as the requester's name",
-  })
-    .option(
-      "-t, --timeout <duration>",
-      "give up after this long; 0 is never (default: the channel's own)",
-      durationArgument,
-    )
-    .option("--all", "ask every handler and print each reply")
-    .option("--replies <n>", "with --all, or a reply in parts: stop after this many", countArgument)
-    .option("--no-remote-status", "exit 0 for any reply, whatever the handler's status")
-    .option("--raw", "print the reply as it is, without a line feed added");
-  const { message, options } = parseMessage(parser, argv);
-  return {
-    ...message,
-    timeout_ms: options.timeout,
-    all: options.all ?? false,
-    replies: options.replies,
-    remote_status: options.remoteStatus,
-    raw: options.raw ?? false,
-  };
-}
+/** How is asked if nothing is said about it. */
+const PLAIN: Omit<RequestOptions, keyof MessageOptions> = {
+  timeout_ms: undefined,
+  all: false,
+  replies: undefined,
+  remote_status: true,
+  raw: false,
+};
 
 export async function runRequest(options: RequestOptions, io: Io): Promise<number> {
   await using channel = await openAwaited(options.channel, { role: "handler" }, options.wait_ms, io, {

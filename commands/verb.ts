@@ -21,9 +21,10 @@ import { itemText } from "./wrapping.ts";
 export interface Verb<Options> {
   /**
    * @param argv What stands behind the verb.
+   * @returns The options; a promise of them where a parser is only loaded for arguments that need one.
    * @throws {UsageError | HelpRequested}
    */
-  parse(argv: readonly string[]): Options;
+  parse(argv: readonly string[]): Options | Promise<Options>;
   /** @returns The exit code. */
   run(options: Options, io: Io): Promise<number>;
 }

@@ -67,7 +67,7 @@ const nodeStubs: Plugin = {
 /** Verbs that shells call in loops. */
 const OFTEN_CALLED = ["send", "request"];
 /** Parts of those that few of their calls need. */
-const SELDOM_NEEDED = ["made_messages", "progress_bar"];
+const SELDOM_NEEDED = ["made_messages", "progress_bar", "send_arguments", "request_arguments", "verb"];
 /** A module that is all other verbs, and those parts. */
 const OTHER_VERBS = "ipc:other-verbs";
 
@@ -78,25 +78,33 @@ const OTHER_VERBS = "ipc:other-verbs";
 const verbsTogether: Plugin = {
   name: "verbs-together",
   setup(building) {
-    const others = new Set(SELDOM_NEEDED);
     building.onLoad({ filter: /[/]commands[/][a-z_]+\.ts$/ }, async ({ path }) => {
-      const at_once = new Set<string>();
-      const text = (await Deno.readTextFile(path)).replaceAll(/\bimport\("\.\/([a-z_]+)\.ts"\)/g, (_, name: string) => {
-        const verb = path.endsWith("/verbs.ts");
-        const other = SELDOM_NEEDED.includes(name) || (verb && !OFTEN_CALLED.includes(name));
-        (other ? others : at_once).add(name);
-        return other ? `import("${OTHER_VERBS}").then((verbs) => verbs.${name})` : `Promise.resolve(at_once_${name})`;
+      const others = await otherModules(), at_once = new Set<string>();
+      const text = (await Deno.readTextFile(path)).replaceAll(IMPORT, (_, name: string) => {
+        if (others.has(name)) return `import("${OTHER_VERBS}").then((verbs) => verbs.${name})`;
+        at_once.add(name);
+        return `Promise.resolve(at_once_${name})`;
       });
       const statements = [...at_once].map((name) => `import * as at_once_${name} from "./${name}.ts";\n`);
       return { contents: statements.join("") + text, loader: "ts" };
     });
     building.onResolve({ filter: /^ipc:/ }, ({ path }) => ({ path, namespace: "ipc" }));
-    building.onLoad({ filter: /.*/, namespace: "ipc" }, () => ({
-      contents: [...others].map((name) => `export * as ${name} from "./${name}.ts";\n`).join(""),
+    building.onLoad({ filter: /.*/, namespace: "ipc" }, async () => ({
+      contents: [...await otherModules()].map((name) => `export * as ${name} from "./${name}.ts";\n`).join(""),
       resolveDir: `${ROOT}commands`,
     }));
   },
 };
+
+/** What a file of commands/ imports of the others when it is needed. */
+const IMPORT = /\bimport\("\.\/([a-z_]+)\.ts"\)/g;
+
+/** The names of what stands in {@linkcode OTHER_VERBS}. */
+async function otherModules(): Promise<ReadonlySet<string>> {
+  const verbs = await Deno.readTextFile(`${ROOT}commands/verbs.ts`);
+  const names = [...verbs.matchAll(IMPORT)].map(([, name]) => name!);
+  return new Set([...names.filter((name) => !OFTEN_CALLED.includes(name)), ...SELDOM_NEEDED]);
+}
 
 /** Deno does not follow what it would have to compute. */
 function hideDynamicImports(text: string): string {
