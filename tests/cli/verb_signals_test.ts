@@ -111,6 +111,7 @@ Deno.test("every verb that runs for a while leaves nothing behind, however it en
     }
   }
   await forEach(rows, async ({ verb, row, end, id }) => {
+    const mark = `${cli.directory}/${id}`;
     const line = `ipc ${verb} ${row.args.replaceAll("CH", id)} 9>${id}.ready`, what = `${line}: ${end}`;
     await control("open", { channel: id }, cli);
     const first = row.first === undefined ? undefined : cli.start(row.first.replaceAll("CH", id));
@@ -126,7 +127,7 @@ Deno.test("every verb that runs for a while leaves nothing behind, however it en
     }[end];
     Deno.writeTextFileSync(`${cli.directory}/${id}.sh`, `${script}\n`);
     const command = end === "Ctrl-C on a terminal" ? `script -qec "sh ${id}.sh" /dev/null` : `sh ${id}.sh`;
-    const process = cli.start(command, { MARK: id });
+    const process = cli.start(command, { MARK: mark });
     const ready = async (): Promise<boolean> => {
       if (!process.running) return true;
       return row.tells ? text(`${cli.directory}/${id}.ready`) !== "" : await clients(id) > before;
@@ -135,7 +136,7 @@ Deno.test("every verb that runs for a while leaves nothing behind, however it en
     const other = row.then === undefined ? undefined : cli.start(row.then.replaceAll("CH", id));
     // Between the terminal and ipc there are script(1) and its shell.
     const children = (row.children ?? 0) + (end === "Ctrl-C on a terminal" ? 2 : 0);
-    await eventually(() => !process.running || marked(id).length > children, `${what}: has no children`);
+    await eventually(() => !process.running || marked(mark).length > children, `${what}: has no children`);
 
     const file = (name: string): number => Number(text(`${cli.directory}/${id}.${name}`));
     if (end === "no input" && row.without_input !== undefined) {
@@ -155,7 +156,7 @@ Deno.test("every verb that runs for a while leaves nothing behind, however it en
       process.signal(signal);
       assert.equal(await process.exit(), SIGNAL_EXITS[signal], `${what}: ${process.stderr}`);
     }
-    assert.deepEqual(marked(id), [], `${what}: processes are left`);
+    assert.deepEqual(marked(mark), [], `${what}: processes are left`);
     await Promise.all([first?.kill(), other?.kill()]);
     await eventually(async () => await clients(id) === 0, `${what}: a connection is left`);
   });
