@@ -55,6 +55,8 @@ export function launcher(deno: string, program: string): string {
   const broker = `  "daemon run")
     export ${variables.join(" ")}
     permissions=$(${others} --print-permissions) || exit
+    # They are several words.
+    # shellcheck disable=SC2086
     case "$permissions" in
       --allow-*) exec ${words(deno, "run", ...RUN_FLAGS)} $permissions ${words(program)} "$@" ;;
       *) printf '%s\\n' "$permissions"; exit ;;

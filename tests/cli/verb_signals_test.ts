@@ -12,7 +12,7 @@ import { eventually } from "../e2e/wait.ts";
 import { forEach } from "./rows.ts";
 import { CliSandbox } from "./sandbox.ts";
 
-/** A command line that does not end by itself. CH stands for a channel of its own, which is open. */
+/** A command line that does not end by itself. CH is a channel of its own, which is open, or its name elsewhere. */
 interface Lasting {
   args: string;
   /** It writes a line to descriptor 9 when it is ready; otherwise it is when it is on its channel. */
@@ -49,6 +49,12 @@ const LASTING: Readonly<Record<string, readonly Lasting[]>> = {
     { args: "--mode lines --workers 2 CH -- cat", children: 2 },
   ],
   wait: [{ args: "CH --handler" }, { args: "CH --message" }],
+  lock: [
+    { args: "--name CH CH -- sh -c 'sleep 1000 & sleep 1000'", children: 3 },
+    { args: "--name CH CH -- true", first: "ipc lock --name CH CH -- sleep 1000" },
+  ],
+  semaphore: [{ args: "--name CH -n 2 CH -- sleep 1000", children: 1 }],
+  barrier: [{ args: "--name CH -n 2 CH" }],
   channels: [],
   inspect: [],
   clients: [],
@@ -97,8 +103,8 @@ Deno.test("every verb that runs for a while leaves nothing behind, however it en
   await using cli = new CliSandbox();
   assert.equal((await cli.sh("ipc daemon start")).code, 0);
   async function clients(channel: string): Promise<number> {
-    const all = await control("clients", {}, cli) as { channel: string }[];
-    return all.filter((client) => client.channel === channel).length;
+    const all = await control("clients", {}, cli) as { channel: string; name: string }[];
+    return all.filter((client) => client.channel === channel || client.name === channel).length;
   }
 
   const rows: { verb: string; row: Lasting; end: End; id: string }[] = [];
@@ -157,7 +163,9 @@ Deno.test("every verb that runs for a while leaves nothing behind, however it en
       assert.equal(await process.exit(), SIGNAL_EXITS[signal], `${what}: ${process.stderr}`);
     }
     assert.deepEqual(marked(mark), [], `${what}: processes are left`);
-    await Promise.all([first?.kill(), other?.kill()]);
+    // By signals that it passes on: SIGKILL would leave its command.
+    first?.signal("SIGTERM");
+    await Promise.all([first?.exit(), other?.kill()]);
     await eventually(async () => await clients(id) === 0, `${what}: a connection is left`);
   });
   assert.equal((await cli.sh("ipc daemon stop")).code, 0);
