@@ -55,10 +55,14 @@ const LASTING: Readonly<Record<string, readonly Lasting[]>> = {
   ],
   semaphore: [{ args: "--name CH -n 2 CH -- sleep 1000", children: 1 }],
   barrier: [{ args: "--name CH -n 2 CH" }],
+  record: [{ args: "--ready-fd 9 -o CH.jsonl CH", tells: true }],
+  replay: [{ args: "--loop --name CH replayed.jsonl" }],
+  mock: [{ args: "CH --from mock.jsonl" }],
   channels: [],
   inspect: [],
   clients: [],
   stats: [],
+  top: [], // tests/cli/top_test.ts: it runs on terminals alone
   monitor: [{ args: "--ready-fd 9 CH", tells: true, unread: true }],
   ping: [{ args: "-n 1000000 -i 50ms CH", unread: true }],
   daemon: [], // tests/cli/broker_test.ts: what a signal means to a broker is another thing
@@ -102,6 +106,11 @@ Deno.test("every verb is in the table of those that run for a while, if only as 
 Deno.test("every verb that runs for a while leaves nothing behind, however it ends", async () => {
   await using cli = new CliSandbox();
   assert.equal((await cli.sh("ipc daemon start")).code, 0);
+  const times = ["08:00:00", "08:01:00"].map((time) =>
+    `${JSON.stringify({ type: "event", channel: "replayed", time: `2026-11-20T${time}Z`, data: "hello" })}\n`
+  );
+  Deno.writeTextFileSync(`${cli.directory}/replayed.jsonl`, times.join(""));
+  Deno.writeTextFileSync(`${cli.directory}/mock.jsonl`, "{}\n");
   async function clients(channel: string): Promise<number> {
     const all = await control("clients", {}, cli) as { channel: string; name: string }[];
     return all.filter((client) => client.channel === channel || client.name === channel).length;
