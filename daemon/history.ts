@@ -137,13 +137,21 @@ export class History {
    * What came after an event.
    *
    * @param seq Sequence number of the last event seen, 0 for none.
+   * @param bytes_max How much of it at most: the latest.
    * @returns The segments that follow, the first of them cut to begin with the next event that is still kept.
    */
-  since(seq: number): Segment[] {
+  since(seq: number, bytes_max = Infinity): Segment[] {
     const after: Segment[] = [];
     for (const segment of this.#segments) {
       if (segment.first + segment.count - 1 <= seq) continue;
       after.push(segment.first > seq ? { ...segment } : cut(segment, seq + 1 - segment.first));
+    }
+    let over_bytes = after.reduce((bytes, { start, end }) => bytes + end - start, 0) - bytes_max;
+    while (over_bytes > 0 && after.length > 0) {
+      const oldest = after[0]!, length = oldest.end - oldest.start;
+      if (length > over_bytes) after[0] = cut(oldest, eventsOf(oldest, over_bytes));
+      if (length <= over_bytes || after[0]!.count === 0) after.shift();
+      over_bytes -= length;
     }
     return after;
   }
@@ -188,6 +196,14 @@ const NONE = new Uint8Array(0);
 /** What is evicted at a time: a sixteenth of the limit, so that little more is lost than must be. */
 function segmentBytes(limit_bytes: number): number {
   return Math.min(BLOCK_BYTES, limit_bytes / 16);
+}
+
+/** How many events from its front come to so many bytes. */
+function eventsOf(segment: Segment, bytes: number): number {
+  const view = new DataView(segment.bytes.buffer, segment.bytes.byteOffset);
+  let start = segment.start, events = 0;
+  for (; start - segment.start < bytes; events++) start += Math.max(HEADER_BYTES, view.getUint32(start, true));
+  return events;
 }
 
 function cut(segment: Segment, events: number): Segment {

@@ -137,3 +137,19 @@ Deno.test("History.resize() lets go of what is over the new limit at once; 0 kee
   history.place(run(1_002, 1), 0, EVENT_BYTES, 1_002, 1);
   assert.deepEqual(numbers(history.since(0)), [1_002]);
 });
+
+Deno.test("History.since() gives the latest that come to so many bytes, cut between events", () => {
+  const history = new History(1 << 20), all = upTo(1, 2_100);
+  for (let first = 1; first <= 2_100; first += 100) {
+    const bytes = run(first, 100);
+    history.place(bytes, 0, bytes.length, first, 100);
+  }
+  assert.deepEqual(numbers(history.since(0, Infinity)), all);
+  for (const events of [0, 1, 2, 99, 100, 101, 1_000, 2_099, 2_100, 3_000]) {
+    const expected = events === 0 ? [] : all.slice(-events);
+    assert.deepEqual(numbers(history.since(0, events * EVENT_BYTES)), expected, `${events}`);
+    assert.deepEqual(numbers(history.since(0, events * EVENT_BYTES + EVENT_BYTES - 1)), expected, `${events}`);
+  }
+  assert.deepEqual(numbers(history.since(2_090, 5 * EVENT_BYTES)), upTo(2_096, 2_100));
+  assert.deepEqual(history.since(0, -1), []);
+});

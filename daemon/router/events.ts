@@ -229,12 +229,16 @@ export class Events {
       return;
     }
     if (resume >= channel.seq) return;
-    const segments = channel.history.since(resume), next = segments[0]?.first ?? channel.seq + 1;
+    const { history } = channel, { account } = client;
+    // Half of what its holder may still have queued: more would have it closed, and it would come back for the same.
+    const segments = history.since(resume, (account.quota.queued_bytes - account.queued_bytes) / 2);
+    const next = segments[0]?.first ?? channel.seq + 1;
     if (next > resume + 1) {
+      const reason = history.first > 0 && next > Math.max(resume + 1, history.first) ? "overflow" : "history";
       client.peer.pushFrames(encodeFrame({
         type: FRAME_TYPES.GAP,
         flags: ENCODINGS.STRUCTURED,
-        payload: encodeGap({ from: resume + 1, to: next - 1, reason: "history" }),
+        payload: encodeGap({ from: resume + 1, to: next - 1, reason }),
       }));
       this.gaps += next - 1 - resume;
       const { retained } = channel, seq = retained === undefined ? 0 : sequenceOf(retained);

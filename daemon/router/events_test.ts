@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { seed } from "../../tests/random.ts";
 import { ANONYMOUS } from "../identity.ts";
+import { UNLIMITED } from "../quota.ts";
 import { FLAGS } from "../../protocol/frame.ts";
 import { encodeFrame, FRAME_TYPES, type IpcError } from "../../protocol/mod.ts";
 import { eventBytes, large, settled, type TestClient, TestRouter } from "./testing.ts";
@@ -293,6 +294,22 @@ Deno.test("Events: a client that resumes gets the retained event if it is among 
   for (let n = 4; n <= 10; n++) await p.publish(large(1_000 - 24));
   assert.deepEqual((await told(1)).slice(0, 3), ["gap 2..7 history", "retained 3:third", "8:(976)"]);
   assert.deepEqual((await told(3)).slice(0, 2), ["gap 4..7 history", "8:(976)"]);
+});
+
+Deno.test("Events: a client that resumes gets no more of the history than its holder may have queued, and is told", async () => {
+  const test = new TestRouter({ history_bytes: 1 << 20, queue_bytes: 1 << 20 }), p = test.join();
+  const quota = { ...UNLIMITED, queued_bytes: 30_000 };
+  test.router.accounts.change({ defaults: UNLIMITED, tokens: new Map([["small", quota]]) });
+  const over: string[] = [];
+  test.router.accounts.exceeded = ({ name }) => void over.push(name);
+  for (let n = 1; n <= 50; n++) await p.publish(large(1_000 - 24));
+  const back = test.join({ listen: true }, 2, "small");
+  await p.publish("51");
+  const told = await back.told();
+  assert.deepEqual([told.length, told.slice(0, 2), told.at(-1)], [17, ["gap 3..35 overflow", "36:(976)"], "51:51"]);
+  assert.deepEqual(over, []);
+  // What fits is given whole.
+  assert.deepEqual((await test.join({ listen: true }, 46, "small").told())[0], "47:(976)");
 });
 
 Deno.test("Events: a history longer than the queue is no reason to close a client that resumes, or to drop for it", async () => {
