@@ -14,6 +14,9 @@ import type { Log } from "./log.ts";
 import type { Client } from "./registry.ts";
 import type { Peer, Router } from "./router/mod.ts";
 
+/** Channels have names that clients choose: so many kinds of warnings are remembered. */
+const KINDS_MAX = 1_000;
+
 /** See the module's head. */
 export class Reports {
   readonly #log: Log;
@@ -61,7 +64,9 @@ export class Reports {
     const about = { channel: client.channel.name, client: client.id, name: client.name };
     const reason = error === undefined ? {} : { reason: error.reason };
     if (error?.reason === "SLOW_CONSUMER") {
-      this.#log.warning("closed a client that does not read", { ...about, why: error.message });
+      // One that comes back and does not read again would fill the log.
+      const what = "closed a client that does not read";
+      this.warn(what, { ...about, why: error.message, closed: this.#router().slow.closed }, `${what} ${about.channel}`);
       this.announce({ event: "slow_consumer", ...about });
     }
     this.announce({ event: "client_left", ...about, ...reason });
@@ -84,6 +89,7 @@ export class Reports {
   warn(message: string, properties: Record<string, unknown>, kind = message): boolean {
     const now_ms = performance.now(), last_ms = this.#warned.get(kind);
     if (last_ms !== undefined && now_ms - last_ms < LOG_REPEAT_MS) return false;
+    if (this.#warned.size >= KINDS_MAX) this.#warned.clear();
     this.#warned.set(kind, now_ms);
     this.#log.warning(message, properties);
     return true;

@@ -38,6 +38,14 @@ Deno.test("Reports.warn() says a thing once in a while, however often it happens
   assert.deepEqual(lines, ['too much {"n":1}', 'too much {"n":3}']);
 });
 
+Deno.test("Reports.left() logs who does not read once in a while for each channel", () => {
+  const { lines, test, reports } = reporting(), error = new IpcError("SLOW_CONSUMER", "it took nothing");
+  const { client } = test.join();
+  for (let times = 0; times < 3; times++) reports.left(client, error);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /^closed a client that does not read .*"channel":"c"/);
+});
+
 Deno.test("deliver() closes a channel when it is done, and says what was left on one that is not", async () => {
   const { test } = reporting(), gone = new IpcError("SHUTDOWN", "the end");
   const listener = test.join({ listen: true }), sender = test.join();
