@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parseBench } from "./bench.ts";
 import { parseChannels } from "./channels.ts";
 import { parseClients } from "./clients.ts";
 import { parseDaemon } from "./daemon.ts";
@@ -319,6 +320,22 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
     [["x", "--from", "f", "-n", "2"], { channel: "x", file: "f", count: 2, autostart: true, name: "ipc mock" }],
     [["x"], "the answers are missing: --from <file>"],
     [["--from", "f"], "missing required argument"],
+  ]);
+});
+
+Deno.test("parseBench() takes what to measure, how much and for how long", () => {
+  table(parseBench, [
+    [[], { what: ["events", "requests"], size: 128, clients: 1, duration_ms: 1000, json: false, progress: true }],
+    [["requests", "--size", "16KiB", "--for", "10s", "--json"], {
+      what: ["requests"],
+      size: 16384,
+      duration_ms: 10000,
+    }],
+    [["events", "--clients", "4", "--no-progress"], { what: ["events"], clients: 4, progress: false }],
+    [["sub"], '"sub" cannot be measured: events or requests can'],
+    [["--for", "0"], "--for needs a duration above 0"],
+    [["--size", "big"], "not a size"],
+    [["--clients", "0"], "from 1 up"],
   ]);
 });
 

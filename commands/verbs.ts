@@ -52,6 +52,7 @@ export const VERBS: readonly VerbEntry[] = [
   { name: "top", summary: "show channels and clients as they are now, with rates", load: () => import("./top.ts") },
   { name: "monitor", summary: "show every frame that passes", load: () => import("./monitor.ts") },
   { name: "ping", summary: "measure the way to the broker and back", load: () => import("./ping.ts") },
+  { name: "bench", summary: "measure the broker beside a bare socket", load: () => import("./bench.ts") },
   {
     name: "daemon",
     summary: "run, start, stop, restart, inspect or reload the broker",

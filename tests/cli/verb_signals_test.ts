@@ -65,6 +65,7 @@ const LASTING: Readonly<Record<string, readonly Lasting[]>> = {
   top: [], // tests/cli/top_test.ts: it runs on terminals alone
   monitor: [{ args: "--ready-fd 9 CH", tells: true, unread: true }],
   ping: [{ args: "-n 1000000 -i 50ms CH", unread: true }],
+  bench: [], // tests/cli/bench_test.ts: nobody knows the name of its channel before
   daemon: [], // tests/cli/broker_test.ts: what a signal means to a broker is another thing
   service: [],
   token: [],
