@@ -48,7 +48,10 @@ export class ChannelGlobs implements AsyncDisposable {
       if (event === "channel_closed") this.#queue(() => this.#events.closed(channel));
     });
     control.closed.then((error) => error === undefined || this.#events.failed(error));
-    await this.#list(false);
+    // In its turn: a channel that is opened just now is in the list and is told of, and must not be joined twice at a time.
+    const listed = this.#work.then(() => this.#list(false));
+    this.#work = listed.catch(() => {});
+    await listed;
   }
 
   /** Resolves when all is dealt with that the broker told of so far. */
