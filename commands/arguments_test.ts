@@ -159,6 +159,7 @@ Deno.test("parseListen() takes channels, a format, limits and a command", () => 
     [["--then", "x"], "--then needs a command behind --"],
     [["--coalesce", "x"], "--coalesce needs a command to run"],
     [["--debounce", "1s", "--then", "x", "--", "ls"], "--debounce needs a command to run"],
+    [["--jobs", "2", "x"], "--jobs needs a command to run"],
     [["--coalesce", "--jobs", "2", "x", "--", "ls"], "excludes --jobs"],
     [["--since", "7", "--last", "1", "x"], "--since and --last exclude each other"],
     [["--since", "7", "x", "y"], "--since takes one channel"],
@@ -349,4 +350,21 @@ Deno.test("every verb's --help names its arguments and options", async () => {
       return true;
     });
   }
+});
+
+Deno.test("parsers show defaults as they would be written", () => {
+  const help = (parse: () => unknown): string => {
+    try {
+      parse();
+    } catch (error) {
+      if (error instanceof HelpRequested) return error.textFor(200);
+      throw error;
+    }
+    throw new Error("no help");
+  };
+  const ping = help(() => parsePing(["--help"]));
+  for (const end of ["time between two (default: 200ms)", "how many times (default: 4)"]) assert.ok(ping.includes(end));
+  assert.ok(help(() => parseLock(["--help"])).includes('holder\'s name (default: "ipc lock")'));
+  assert.doesNotMatch(help(() => parseReplay(["--help"])), /default: \[/);
+  assert.doesNotMatch(help(() => parseSend(["--help"])), /default: \{/);
 });

@@ -5,7 +5,7 @@
  */
 import type { ClientInfo } from "../client/mod.ts";
 import { accountName } from "../config/accounts.ts";
-import { formatDuration } from "../config/units.ts";
+import { formatAge } from "../config/units.ts";
 import { checkChannelName, CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { askBroker } from "./connection.ts";
 import { EXIT } from "./exit_codes.ts";
@@ -70,7 +70,7 @@ export function clientsText(clients: readonly ClientInfo[]): string {
       client.events_in,
       client.events_out,
       client.queued_bytes,
-      formatDuration(Math.round(client.connected_ms / 1000) * 1000),
+      formatAge(client.connected_ms),
     ]),
   );
 }

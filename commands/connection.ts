@@ -6,6 +6,7 @@
 import { type Channel, connect, type ConnectOptions, control, IpcError } from "../client/mod.ts";
 import type { BrokerOptions } from "../client/options.ts";
 import type { Settings } from "../config/settings.ts";
+import { formatDuration } from "../config/units.ts";
 import { brokerOptions, isElsewhere } from "./broker_options.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
@@ -141,7 +142,7 @@ async function waitFor(channel: Channel, awaited: Awaited, wait_ms: number, unti
 
 function tooLate(channel: string, { role, client }: Awaited, wait_ms: number): Failure {
   const who = client === undefined ? role : `${role} ${JSON.stringify(client)}`;
-  return new Failure(EXIT.TIMEOUT, `channel ${channel} has no ${who} after ${wait_ms} ms`);
+  return new Failure(EXIT.TIMEOUT, `channel ${channel} has no ${who} after ${formatDuration(wait_ms)}`);
 }
 
 /** Whether a text is an id rather than a name. */

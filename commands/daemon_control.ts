@@ -4,7 +4,7 @@
  * @module
  */
 import { type BrokerOptions, control, IpcError } from "../client/mod.ts";
-import { formatBytes, formatDuration } from "../config/units.ts";
+import { formatAge, formatBytes } from "../config/units.ts";
 import type { Settings } from "../config/settings.ts";
 import { startBroker } from "./autostart.ts";
 import { localBrokerOptions } from "./broker_options.ts";
@@ -84,7 +84,7 @@ async function status(options: DaemonOptions, settings: Settings, io: Io): Promi
       ["pid", stats.pid],
       ["version", stats.version],
       ["sockets in", settings.socket_dir],
-      ["running for", formatDuration(Math.round(stats.uptime_ms / 1000) * 1000)],
+      ["running for", formatAge(stats.uptime_ms)],
       ["channels", stats.channels],
       ["clients", stats.clients],
       ["events", stats.events],

@@ -6,7 +6,7 @@
 import type { ClientInfo } from "../client/mod.ts";
 import { accountName } from "../config/accounts.ts";
 import type { ChannelSettings } from "../config/settings.ts";
-import { formatBytes, formatDuration } from "../config/units.ts";
+import { formatAge, formatBytes, formatDuration } from "../config/units.ts";
 import { checkChannelName } from "../protocol/channel_name.ts";
 import type { ChannelLine } from "./channels.ts";
 import { clientsText } from "./clients.ts";
@@ -96,7 +96,7 @@ function barrierText({ barrier }: ChannelDetails): string {
 /** Who holds the lock and who waits, whose turn is next first. They are clients of the broker's own channel. */
 function ticketsText({ lock, barrier }: ChannelDetails): string {
   const row = (does: string, { client, name, pid, for_ms }: Ticket, fence?: number) => {
-    return [does, client, name, pid, fence, formatDuration(Math.floor(for_ms / 1000) * 1000)];
+    return [does, client, name, pid, fence, formatAge(for_ms)];
   };
   return tableText(
     [

@@ -5,7 +5,7 @@
  */
 import { isGlob } from "../protocol/channel_name.ts";
 import { type Overflow, OVERFLOWS } from "../protocol/bodies.ts";
-import { Option } from "@commander-js/extra-typings";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { autostartWanted } from "./connection.ts";
 import { type EventFormat, jsonFormat, payloadFormat } from "./event_format.ts";
 import type { Io } from "./io.ts";
@@ -118,6 +118,7 @@ export function parseListen(argv: readonly string[]): ListenOptions {
   if (options.then && then.length === 0) throw usageError(parser, "--then needs a command behind --");
   if (each.length > 0 && chosen.length > 0) throw usageError(parser, `--${chosen[0]} and a command exclude each other`);
   const run = options.exec === undefined ? each : ["/bin/sh", "-c", options.exec];
+  if (options.jobs > 1 && run.length === 0) throw usageError(parser, "--jobs needs a command to run");
   for (const name of ["coalesce", "debounce"] as const) {
     if (options[name] === undefined) continue;
     if (run.length === 0) throw usageError(parser, `--${name} needs a command to run`);
@@ -162,8 +163,9 @@ export function parseListen(argv: readonly string[]): ListenOptions {
 }
 
 function sinceArgument(text: string): Since {
-  const at = text.lastIndexOf(":");
-  return { epoch: at < 0 ? undefined : text.slice(0, at), seq: numberArgument(text.slice(at + 1)) };
+  const at = text.lastIndexOf(":"), seq = text.slice(at + 1);
+  if (!/^\d{1,15}$/.test(seq)) throw new InvalidArgumentError("It must be a whole number from 0 up, or EPOCH:number.");
+  return { epoch: at < 0 ? undefined : text.slice(0, at), seq: Number(seq) };
 }
 
 /** Reads what an option holds. @throws {UsageError} If that cannot be read. */

@@ -318,10 +318,10 @@ export class Listening implements AsyncDisposable {
   }
 
   #timeOut(when: string): void {
-    const { count } = this.#options;
-    this.#fail(
-      new Failure(EXIT.TIMEOUT, `${this.#count}${count === Infinity ? "" : ` of ${count}`} events came ${when}`),
-    );
+    const { count } = this.#options, came = this.#count;
+    const events = count === Infinity ? `${came} event` : `${came} of ${count} event`;
+    const end = (count === Infinity ? came : count) === 1 ? "" : "s";
+    this.#fail(new Failure(EXIT.TIMEOUT, `${events}${end} came ${when}`));
   }
 
   #after(duration_ms: number, then: () => void): void {

@@ -70,17 +70,24 @@ export interface MessageSource extends Disposable {
   input: Pick<Input, "read">;
   /** For messages to people. */
   name: string;
+  /** What it holds, for the same. */
+  holds: string;
   progress: ReadProgress | undefined;
 }
 
 /** @throws {Failure} If the file cannot be read. */
-export async function openSource(path: string, io: Io, progress?: ReadProgress): Promise<MessageSource> {
-  if (path === "-") return { input: io.stdin, name: "standard input", progress, [Symbol.dispose]() {} };
+export async function openSource(
+  path: string,
+  io: Io,
+  progress?: ReadProgress,
+  holds = "the message",
+): Promise<MessageSource> {
+  if (path === "-") return { input: io.stdin, name: "standard input", holds, progress, [Symbol.dispose]() {} };
   try {
     const file = await Deno.open(path);
-    return { input: file, name: path, progress, [Symbol.dispose]: () => file.close() };
+    return { input: file, name: path, holds, progress, [Symbol.dispose]: () => file.close() };
   } catch (error) {
-    throw cannotRead(path, error);
+    throw cannotRead(holds, path, error);
   }
 }
 
@@ -113,13 +120,16 @@ async function readAll(source: MessageSource, limit_bytes: number): Promise<Uint
 }
 
 /** Reads what is there. @throws {Failure} If it cannot be read, a directory for instance. */
-export async function readSome({ input, name, progress }: MessageSource, into: Uint8Array): Promise<number | null> {
+export async function readSome(
+  { input, name, holds, progress }: MessageSource,
+  into: Uint8Array,
+): Promise<number | null> {
   try {
     const count = await input.read(into);
     if (progress !== undefined) progress.bytes += count ?? 0;
     return count;
   } catch (error) {
-    throw cannotRead(name, error);
+    throw cannotRead(holds, name, error);
   }
 }
 
@@ -134,8 +144,8 @@ export function tooLong(what: string, length: number | undefined, limit_bytes: n
   return new Failure(EXIT.DATA, `${what}${is} is too long, limit is ${limit_bytes} bytes (max_message)`);
 }
 
-function cannotRead(name: string, error: unknown): Failure {
-  return new Failure(EXIT.DATA, `cannot read the message from ${name}: ${(error as Error).message}`);
+function cannotRead(what: string, name: string, error: unknown): Failure {
+  return new Failure(EXIT.DATA, `cannot read ${what} from ${name}: ${(error as Error).message}`);
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -67,7 +67,7 @@ export async function runMock(options: MockOptions, io: Io): Promise<number> {
 
 async function readAnswers(file: string, io: Io): Promise<MockAnswer[]> {
   const answers: MockAnswer[] = [];
-  for await (const { text, number } of textLines(file, io)) {
+  for await (const { text, number } of textLines(file, "the answers", io)) {
     if (text.trim() === "") continue;
     try {
       answers.push(readMockAnswer(text));

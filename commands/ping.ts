@@ -4,6 +4,7 @@
  * @module
  */
 import { type Channel, connect } from "../client/mod.ts";
+import { formatDuration } from "../config/units.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
@@ -74,7 +75,10 @@ async function roundTrip(channel: Channel, timeout_ms: number): Promise<number> 
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     if (timeout_ms === Infinity) return;
-    const error = new Failure(EXIT.TIMEOUT, `the broker has not answered on ${channel.name} after ${timeout_ms} ms`);
+    const error = new Failure(
+      EXIT.TIMEOUT,
+      `the broker has not answered on ${channel.name} after ${formatDuration(timeout_ms)}`,
+    );
     timer = setTimeout(() => reject(error), timeout_ms);
   });
   try {

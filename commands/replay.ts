@@ -127,7 +127,7 @@ class Replay implements AsyncDisposable {
     const { file, loop } = this.#options, before = this.#events;
     let first_ms: number | undefined, due_ms = this.#begin_ms;
     this.#missed = 0;
-    for await (const { text, number } of textLines(file, this.#io)) {
+    for await (const { text, number } of textLines(file, "the tape", this.#io)) {
       const fail = (error: unknown): Failure => lineFailure(file, number, (error as Error).message);
       let event: ReturnType<typeof readTapeLine>;
       try {

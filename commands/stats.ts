@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatBytes, formatDuration } from "../config/units.ts";
+import { formatAge, formatBytes } from "../config/units.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { type ChannelLine, channelsText } from "./channels.ts";
 import { askBroker } from "./connection.ts";
@@ -55,7 +55,7 @@ export async function runStats({ glob, form }: StatsOptions, io: Io): Promise<nu
 export function statsText(stats: Stats): string {
   return fieldsText([
     ["broker", `${stats.draining ? "going away" : "running"}, version ${stats.version}, pid ${stats.pid}`],
-    ["running for", formatDuration(Math.round(stats.uptime_ms / 1000) * 1000)],
+    ["running for", formatAge(stats.uptime_ms)],
     ["channels", stats.channels],
     ["clients", stats.clients],
     ["open requests", stats.requests_open],

@@ -55,7 +55,7 @@ Deno.test("statsText() is what people see", () => {
     statsText(STATS),
     [
       "broker          running, version 1.0.0, pid 4711",
-      "running for     62s",
+      "running for     1m 1s",
       "channels        3",
       "clients         2",
       "open requests   1",

@@ -23,10 +23,11 @@ export interface TextLine {
  * Reads lines as they come.
  *
  * @param path Of a file; `-` is standard input.
+ * @param holds What they are: "the tape".
  * @throws {Failure} If it cannot be read, or is not UTF-8.
  */
-export async function* textLines(path: string, io: Io): AsyncGenerator<TextLine> {
-  using source = await openSource(path, io);
+export async function* textLines(path: string, holds: string, io: Io): AsyncGenerator<TextLine> {
+  using source = await openSource(path, io, undefined, holds);
   const input = new Uint8Array(INPUT_BYTES);
   /** What there is of a line whose end is still to come. */
   let parts: Uint8Array<ArrayBuffer>[] = [], number = 0;

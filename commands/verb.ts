@@ -12,7 +12,7 @@ import {
   Option,
   type OptionValues,
 } from "@commander-js/extra-typings";
-import { parseDuration } from "../config/units.ts";
+import { formatDuration, parseDuration } from "../config/units.ts";
 import { checkClientName } from "../protocol/bodies.ts";
 import type { Io } from "./io.ts";
 import { itemText } from "./wrapping.ts";
@@ -73,9 +73,10 @@ export function argumentParser(name: string, description: string, examples: read
       minWidthToWrap: 10,
       formatItem: (term, columns, description, { helpWidth }) =>
         itemText(term, columns, description, helpWidth ?? HELP_COLUMNS),
-      // What is without end by default goes without saying.
       optionDescription(option) {
-        if (option.defaultValue === Infinity) return option.description;
+        const text = defaultText(option);
+        if (text === undefined && option.defaultValue !== undefined) return option.description;
+        if (text !== undefined) option.defaultValueDescription = text;
         return Help.prototype.optionDescription.call(this, option);
       },
     });
@@ -87,6 +88,13 @@ export function argumentParser(name: string, description: string, examples: read
     );
   }
   return parser;
+}
+
+/** An option's default as one would write it; `undefined` for none, for what is without end and for an empty list. */
+export function defaultText({ flags, defaultValue }: DescribedOption): string | undefined {
+  if (typeof defaultValue === "string") return JSON.stringify(defaultValue);
+  if (typeof defaultValue !== "number" || defaultValue === Infinity) return undefined;
+  return flags.endsWith("<duration>") ? formatDuration(defaultValue) : String(defaultValue);
 }
 
 /** The examples that a parser was made with. */

@@ -69,6 +69,21 @@ export function formatDuration(ms: number): string {
 }
 
 /**
+ * Writes for people how long something has been so: `7s`, `5m 3s`, `2h 9m`, `3d 4h`.
+ *
+ * @param ms Milliseconds; what does not fill a second is left out.
+ */
+export function formatAge(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return `${seconds}s`;
+  const units = [["d", 86_400], ["h", 3600], ["m", 60], ["s", 1]] as const;
+  const at = units.findIndex(([, size]) => seconds >= size);
+  const [[unit, size], [less, lesser]] = [units[at]!, units[at + 1]!];
+  const rest = Math.floor(seconds % size / lesser);
+  return `${Math.floor(seconds / size)}${unit}${rest > 0 ? ` ${rest}${less}` : ""}`;
+}
+
+/**
  * Reads a size: bytes, or a number with `KiB`, `MiB`, `GiB` (also `K`, `M`, `G`: powers of 1024) or `kB`, `MB`, `GB`
  * (powers of 1000). Capitals do not matter.
  *

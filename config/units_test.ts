@@ -1,5 +1,5 @@
 import { assertFails, assertIs } from "./testing.ts";
-import { DURATION_MS_MAX, formatBytes, formatDuration, parseDuration, parseSize } from "./units.ts";
+import { DURATION_MS_MAX, formatAge, formatBytes, formatDuration, parseDuration, parseSize } from "./units.ts";
 
 Deno.test("parseDuration() reads what the documentation promises", () => {
   const cases: [string | number, number][] = [
@@ -74,6 +74,22 @@ Deno.test("parseSize() refuses what is no size, with the value in the message", 
   for (const value of ["", "MiB", "-1", -1, 1.5, "0.3B", NaN, Infinity, "1e9", "9007199254740993", "5 parsecs"]) {
     assertFails(() => parseSize(value), RangeError, `${JSON.stringify(value)} is not a size`);
   }
+});
+
+Deno.test("formatAge() writes the two largest units", () => {
+  const cases: [number, string][] = [
+    [0, "0s"],
+    [999, "0s"],
+    [59_999, "59s"],
+    [60_000, "1m"],
+    [303_500, "5m 3s"],
+    [3_600_000, "1h"],
+    [3_659_000, "1h"],
+    [33_153_000, "9h 12m"],
+    [86_400_000, "1d"],
+    [30 * 86_400_000 + 4 * 3_600_000, "30d 4h"],
+  ];
+  for (const [ms, text] of cases) assertIs(formatAge(ms), text);
 });
 
 Deno.test("formatBytes() is exact for multiples and short for the rest", () => {

@@ -10,7 +10,13 @@ import config from "../deno.json" with { type: "json" };
 import { argumentText, optionsOf, parserBeforeVerb, parserOf } from "../commands/described.ts";
 import { EXIT_MEANINGS, OTHER_CODES } from "../commands/exit_meanings.ts";
 import { OTHER_VARIABLES } from "../commands/variables.ts";
-import { type DescribedArgument, type DescribedOption, type DescribedParser, examplesOf } from "../commands/verb.ts";
+import {
+  defaultText,
+  type DescribedArgument,
+  type DescribedOption,
+  type DescribedParser,
+  examplesOf,
+} from "../commands/verb.ts";
 import { type VerbEntry, VERBS } from "../commands/verbs.ts";
 import { CHANNEL_KEYS, defaultValues, type Key, KEYS, QUOTA_KEYS, variableOf } from "../config/keys.ts";
 import { MEANINGS, writtenValue } from "../config/meanings.ts";
@@ -136,10 +142,10 @@ function argumentItem(argument: DescribedArgument): string {
   return item(`.I ${roff(argumentText(argument))}`, withChoices(argument.description, argument.argChoices));
 }
 
-function optionItem({ flags, description, argChoices, defaultValue }: DescribedOption): string {
-  const text = withChoices(description, argChoices), plain = ["string", "number"].includes(typeof defaultValue);
-  const end = plain && defaultValue !== Infinity ? ` (default: ${defaultValue})` : "";
-  return item(`.B ${roff(flags)}`, text + end);
+function optionItem(option: DescribedOption): string {
+  const text = withChoices(option.description, option.argChoices), standard = defaultText(option);
+  const end = standard === undefined ? "" : ` (default: ${standard})`;
+  return item(`.B ${roff(option.flags)}`, text + end);
 }
 
 function withChoices(description: string, choices: readonly string[] | undefined): string {

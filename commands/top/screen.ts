@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatBytes, formatDuration } from "../../config/units.ts";
+import { formatAge, formatBytes } from "../../config/units.ts";
 import { codePointWidth } from "../display_width.ts";
 import { printable } from "../notice.ts";
 import type { Model, Row, View } from "./model.ts";
@@ -37,7 +37,7 @@ interface Column {
 
 const plain = String, rate = (value: string | number): string => rateText(Number(value));
 const size = (value: string | number): string => formatBytes(Math.round(Number(value)));
-const duration = (value: string | number): string => formatDuration(Math.round(Number(value) / 1000) * 1000 || 1000);
+const age = (value: string | number): string => formatAge(Number(value));
 
 const COLUMNS: Record<View, readonly Column[]> = {
   channels: [
@@ -62,7 +62,7 @@ const COLUMNS: Record<View, readonly Column[]> = {
     { name: "bytes_per_s", heading: "BYTES/S", width: 9, rank: 3, text: size },
     { name: "queued_bytes", heading: "QUEUED", width: 9, rank: 2, text: size },
     { name: "requests_open", heading: "OPEN", width: 5, rank: 8, text: plain },
-    { name: "connected_ms", heading: "FOR", width: 7, rank: 9, text: duration },
+    { name: "connected_ms", heading: "FOR", width: 8, rank: 9, text: age },
   ],
 };
 const TEXTS = new Set(["channel", "name", "roles"]);
@@ -101,7 +101,7 @@ function head(model: Model, { paused }: Extra, style: Style): string[] {
   const { stats, total } = model, { columns } = style;
   if (stats === undefined) return [cut("asking the broker", columns), ""];
   const state = paused ? "stopped" : stats.draining ? "going away" : "running";
-  const first = `ipc ${state} for ${formatDuration(Math.round(stats.uptime_ms / 1000) * 1000 || 1000)}  ` +
+  const first = `ipc ${state} for ${formatAge(stats.uptime_ms)}  ` +
     `channels ${stats.channels}  clients ${stats.clients}  queued ${formatBytes(stats.queued_bytes)}  ` +
     `memory ${formatBytes(stats.memory.rss_bytes)}`;
   const { events = 0, bytes = 0, requests = 0 } = total.values;

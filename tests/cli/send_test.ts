@@ -73,7 +73,7 @@ Deno.test("ipc send --to sends to one client by name or id, and --wait waits for
   assert.equal(await bob.line((line) => line, "print"), "for bob");
   assert.equal(await bob.line((line) => line, "print"), "again");
   const late = await cli.sh("ipc send --wait=100ms --to bob x hello");
-  assert.deepEqual([late.code, late.stderr], [124, 'ipc: channel x has no listener "bob" after 100 ms\n']);
+  assert.deepEqual([late.code, late.stderr], [124, 'ipc: channel x has no listener "bob" after 100ms\n']);
   await cli.sh("ipc send x 'for all'");
   assert.equal(await other.line((line) => line, "print"), "for all");
   assert.equal(await other.exit(), 0);
