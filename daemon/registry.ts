@@ -40,6 +40,8 @@ export interface OpenRequest<P> {
   readonly all: boolean;
   /** How many handlers have finished, for ALL. */
   answered: number;
+  /** How long it may take. */
+  readonly timeout_ms: number;
   /** When it times out, in milliseconds of the broker's clock. */
   readonly deadline_ms: number;
 }

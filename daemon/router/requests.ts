@@ -87,6 +87,7 @@ export class Requests {
       handlers: new Set(handlers),
       all,
       answered: 0,
+      timeout_ms: deadline,
       deadline_ms: deadline === DEADLINE_MS_MAX ? Infinity : this.#now() + deadline,
     };
     client.addRequest(open);
@@ -159,7 +160,7 @@ export class Requests {
   tick(now_ms: number): void {
     if (this.deadlines.size === 0) return;
     for (const open of this.deadlines.due(now_ms)) {
-      this.#abort(open, "TIMEOUT", `no reply on channel "${open.requester.channel.name}" within its deadline`);
+      this.#abort(open, "TIMEOUT", `no reply on channel "${open.requester.channel.name}" within ${open.timeout_ms} ms`);
     }
   }
 
