@@ -324,18 +324,30 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
   ]);
 });
 
-Deno.test("parseBench() takes what to measure, how much and for how long", () => {
+Deno.test("parseBench() takes what to measure, where, how much and for how long", () => {
+  const two_ended = { channel: undefined, sizes: [128], clients: 1, duration_ms: 1000 };
   table(parseBench, [
-    [[], { what: ["events", "requests"], size: 128, clients: 1, duration_ms: 1000, json: false, progress: true }],
-    [["requests", "--size", "16KiB", "--for", "10s", "--json"], {
-      what: ["requests"],
-      size: 16384,
+    [[], { what: ["events", "request"], ...two_ended, json: false, progress: true, autostart: true }],
+    [["request", "--size", "16KiB", "--for", "10s", "--json"], {
+      what: ["request"],
+      sizes: [16384],
       duration_ms: 10000,
     }],
     [["events", "--clients", "4", "--no-progress"], { what: ["events"], clients: 4, progress: false }],
-    [["sub"], '"sub" cannot be measured: events or requests can'],
+    [["pub", "--size", "16,128,1KiB"], { what: ["pub"], channel: "bench", sizes: [16, 128, 1024] }],
+    [["sub", "deploys", "--no-autostart"], {
+      what: ["sub"],
+      channel: "deploys",
+      duration_ms: Infinity,
+      autostart: false,
+    }],
+    [["sub", "--for", "5s"], { what: ["sub"], channel: "bench", duration_ms: 5000 }],
+    [["requests"], "Allowed choices are events, request, pub, sub"],
+    [["events", "deploys"], "events has a channel of its own: only pub and sub take one"],
+    [["sub", "--size", "16"], "sub counts what comes: --size is for those who publish"],
     [["--for", "0"], "--for needs a duration above 0"],
     [["--size", "big"], "not a size"],
+    [["--size", "16,"], '"" is not a size'],
     [["--clients", "0"], "from 1 up"],
   ]);
 });

@@ -69,7 +69,7 @@ interface StartedBroker {
 /** In a session of its own, so that neither Ctrl-C nor a closed terminal reaches it. */
 function spawnBroker(command: readonly string[], options: readonly string[], log: string, io: Io): StartedBroker {
   // An empty one is an unset one; what an option has beaten would still be in the environment.
-  const named = LOCAL_VARIABLES.map((name) => [name, io.env(name) ?? ""]);
+  const named = [...LOCAL_VARIABLES, "RUNTIME_DIRECTORY"].map((name) => [name, io.env(name) ?? ""]);
   const child = new Deno.Command("/bin/sh", {
     args: ["-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", log, ...command, "daemon", "run", ...options],
     env: Object.fromEntries(named),

@@ -1,6 +1,6 @@
 /**
- * What `ipc bench` measures: events from one publisher to some listeners and requests one at a time, each through the broker
- * and, with the same bytes, over a bare Unix socket within this process.
+ * What `ipc bench` measures: events from one publisher to some listeners, events to whoever listens, and requests, each
+ * through the broker and, with the same bytes, over a bare Unix socket within this process.
  *
  * @module
  */
@@ -72,16 +72,34 @@ export async function eventsThroughBroker(
   return throughput(sent, size, performance.now() - begin_ms);
 }
 
-/** How long each request takes, one after the other, in milliseconds. */
+/** To whoever listens: from when the first is sent to when the broker has the last of every publisher. */
+export async function publishing(
+  publishers: readonly Channel[],
+  { size, duration_ms, signal }: Load,
+): Promise<Throughput> {
+  const { frames, count } = block(size);
+  let sent = 0;
+  const begin_ms = performance.now();
+  await Promise.all(publishers.map(async (publisher) => {
+    while (performance.now() - begin_ms < duration_ms && !signal.aborted) {
+      await publisher.broadcastFrames(frames.slice(), count);
+      sent += count;
+    }
+    await publisher.flush();
+  }));
+  return throughput(sent, size, performance.now() - begin_ms);
+}
+
+/** How long each request takes, in milliseconds, ascending. Each asks one after the other. */
 export async function requestsThroughBroker(
-  asker: Channel,
+  askers: readonly Channel[],
   handler: Channel,
   { size, duration_ms, signal }: Load,
 ): Promise<Float64Array> {
   using _handler = handler.handle(({ data }) => data);
   await handler.flush();
   const payload = new Uint8Array(size);
-  return await timesOf(duration_ms, signal, () => asker.invoke(payload));
+  return await timesOf(duration_ms, signal, askers.map((asker) => () => asker.invoke(payload)));
 }
 
 /** The same over a socket, with nobody in between. */
@@ -108,27 +126,41 @@ export async function eventsOverSocket(path: string, { size, duration_ms, signal
   return throughput(sent, size, performance.now() - begin_ms);
 }
 
-/** How long it takes over a socket and back. */
-export async function requestsOverSocket(path: string, { size, duration_ms, signal }: Load): Promise<Float64Array> {
-  using pair = await socketPair(path);
-  const { ours, theirs } = pair, frame = encodeFrame({ type: FRAME_TYPES.REQUEST, payload: new Uint8Array(size) });
-  const echo = async (): Promise<void> => {
-    await readWhole(theirs, frame.length);
-    await writeAll(theirs, frame);
-  };
-  return await timesOf(duration_ms, signal, async () => {
-    await Promise.all([echo(), writeAll(ours, frame), readWhole(ours, frame.length)]);
-  });
+/** How long it takes over a socket and back, on so many at once. */
+export async function requestsOverSocket(
+  path: string,
+  { size, duration_ms, signal }: Load,
+  sockets: number,
+): Promise<Float64Array> {
+  const frame = encodeFrame({ type: FRAME_TYPES.REQUEST, payload: new Uint8Array(size) });
+  using pairs = new DisposableStack();
+  const asking: (() => Promise<unknown>)[] = [];
+  while (asking.length < sockets) {
+    const { ours, theirs } = pairs.use(await socketPair(path));
+    const echo = async (): Promise<void> => {
+      await readWhole(theirs, frame.length);
+      await writeAll(theirs, frame);
+    };
+    asking.push(() => Promise.all([echo(), writeAll(ours, frame), readWhole(ours, frame.length)]));
+  }
+  return await timesOf(duration_ms, signal, asking);
 }
 
-async function timesOf(duration_ms: number, signal: AbortSignal, once: () => Promise<unknown>): Promise<Float64Array> {
+/** What each of them takes, again and again, all of them beside each other. */
+async function timesOf(
+  duration_ms: number,
+  signal: AbortSignal,
+  all: readonly (() => Promise<unknown>)[],
+): Promise<Float64Array> {
   const times_ms: number[] = [], begin_ms = performance.now();
-  for (let at_ms = begin_ms; at_ms - begin_ms < duration_ms && !signal.aborted;) {
-    await once();
-    const now_ms = performance.now();
-    times_ms.push(now_ms - at_ms);
-    at_ms = now_ms;
-  }
+  await Promise.all(all.map(async (once) => {
+    for (let at_ms = begin_ms; at_ms - begin_ms < duration_ms && !signal.aborted;) {
+      await once();
+      const now_ms = performance.now();
+      times_ms.push(now_ms - at_ms);
+      at_ms = now_ms;
+    }
+  }));
   return Float64Array.from(times_ms).sort();
 }
 

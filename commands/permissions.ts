@@ -62,6 +62,7 @@ export const VERB_PERMISSIONS: ReadonlyMap<string | undefined, readonly string[]
   ["record", [...CLIENT_PERMISSIONS, "--allow-run", "--allow-ffi"]],
   ["barrier", [...CLIENT_PERMISSIONS, "--allow-run"]],
   ["mock", [...CLIENT_PERMISSIONS, "--allow-run"]],
+  ["bench", [...CLIENT_PERMISSIONS, "--allow-run"]],
   // start, stop and restart. For run, the launcher asks which of brokerPermissions() the configuration calls for.
   ["daemon", [...CLIENT_PERMISSIONS, "--allow-run"]],
   // /proc/<pid>/limits, which Deno itself reads only for who may do everything.

@@ -43,7 +43,7 @@ const ROWS: Readonly<Record<string, VerbRow>> = {
   // It draws on a terminal and nowhere else: tests/cli/top_test.ts.
   top: { args: "" },
   ping: { args: "-n 1", asks: true, configured: true },
-  bench: { args: "--for 10ms", asks: true, configured: true },
+  bench: { args: "--no-autostart --for 10ms", asks: true, configured: true },
   daemon: { args: "status", configured: true },
   service: { args: "print --user" },
   token: { args: "list --file tokens", configured: true },
