@@ -1,8 +1,11 @@
 /**
- * Surroundings of a command in memory, for tests.
+ * What tests of commands share: surroundings in memory, and events as they are read.
  *
  * @module
  */
+import { encodeFrame, ENCODINGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
+import { structuredCodec } from "../protocol/structured_clone.ts";
+import type { EventContext } from "./event_format.ts";
 import type { EndingSignal } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output } from "./io.ts";
 
@@ -77,4 +80,37 @@ export function memoryIo(options: MemoryOptions = {}): MemoryIo {
       for (const callback of listeners.get(signal) ?? []) callback();
     },
   };
+}
+
+/** What a format is told beside the event. */
+export const CONTEXT: EventContext = {
+  channel: "deploys",
+  nameOf: (client) => client === 7 ? "bo\u001bb" : "",
+  structured: structuredCodec,
+};
+
+/** One event of client 7. */
+export function event(payload: string | Uint8Array<ArrayBuffer>, more: Partial<Frame> = {}): Uint8Array<ArrayBuffer> {
+  const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
+  return encodeFrame({
+    type: FRAME_TYPES.EVENT,
+    flags: ENCODINGS.TEXT,
+    source: 7,
+    id: 3,
+    aux: 1,
+    payload: bytes,
+    ...more,
+  });
+}
+
+/** Events as they stand behind each other in a read. */
+export function run(...frames: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  // Frames stand somewhere inside of a read buffer.
+  const all = new Uint8Array(5 + frames.reduce((sum, frame) => sum + frame.length, 0));
+  let at = 5;
+  for (const frame of frames) {
+    all.set(frame, at);
+    at += frame.length;
+  }
+  return all.subarray(5);
 }

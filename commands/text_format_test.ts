@@ -1,40 +1,9 @@
 import assert from "node:assert/strict";
-import { encodeFrame, ENCODINGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
+import { ENCODINGS } from "../protocol/frame.ts";
 import { encodeBody } from "../protocol/msgpack.ts";
-import { structuredCodec } from "../protocol/structured_clone.ts";
-import type { EventContext } from "./event_format.ts";
+import { CONTEXT, event, run } from "./testing.ts";
 import { DIRECTIVES, ESCAPES, textFormat } from "./text_format.ts";
 import { TIME_CONVERSIONS } from "./strftime.ts";
-
-const CONTEXT: EventContext = {
-  channel: "deploys",
-  nameOf: (client) => client === 7 ? "bo\u001bb" : "",
-  structured: structuredCodec,
-};
-
-function event(payload: string | Uint8Array<ArrayBuffer>, more: Partial<Frame> = {}): Uint8Array<ArrayBuffer> {
-  const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
-  return encodeFrame({
-    type: FRAME_TYPES.EVENT,
-    flags: ENCODINGS.TEXT,
-    source: 7,
-    id: 3,
-    aux: 1,
-    payload: bytes,
-    ...more,
-  });
-}
-
-function run(...frames: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  // Frames stand somewhere inside of a read buffer.
-  const all = new Uint8Array(5 + frames.reduce((sum, frame) => sum + frame.length, 0));
-  let at = 5;
-  for (const frame of frames) {
-    all.set(frame, at);
-    at += frame.length;
-  }
-  return all.subarray(5);
-}
 
 function printed(text: string, frames: Uint8Array<ArrayBuffer>, terminator: "" | "\n" = ""): string {
   return new TextDecoder().decode(textFormat(text, terminator).format(frames, Infinity, CONTEXT).bytes);

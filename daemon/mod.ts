@@ -4,10 +4,11 @@
  * @module
  */
 import { GOODBYE_MS_MAX } from "../protocol/limits.ts";
-import type { ListenSecrets, ListenSettings, Settings, TokenHash } from "../config/settings.ts";
+import type { Settings, TokenHash } from "../config/settings.ts";
 import { checkChannelName, IpcError, socketPath } from "../protocol/mod.ts";
 import { encodeFrame, FRAME_TYPES } from "../protocol/frame.ts";
 import { NO_RULES, Policy } from "./access.ts";
+import type { Broker, BrokerOptions } from "./broker.ts";
 import { buffers } from "./buffer_pool.ts";
 import { ChannelSockets, GOING_AWAY } from "./channel_sockets.ts";
 import { Clock } from "./clock.ts";
@@ -32,6 +33,7 @@ import { Keepalive } from "./transport/keepalive.ts";
 import { PeerFinder } from "./transport/peer_finder.ts";
 import { Strangers } from "./transport/strangers.ts";
 
+export type { Broker, BrokerOptions } from "./broker.ts";
 export type { Log } from "./log.ts";
 
 /** The control channel's socket is looked at each tick, all of them less often: a thousand take 6 ms. */
@@ -42,47 +44,6 @@ const TICK_MS = 500, REBIND_TICKS = 4;
  * first, and the process would keep them: 10,000 connections of garbage cost it 80 MiB, with this 27.
  */
 const CONNECTIONS_PER_COLLECTION = 1_000;
-
-/** What a broker is started with. */
-export interface BrokerOptions {
-  /** Validated settings. */
-  settings: Settings;
-  /** A directory of this user's own, for the lock. */
-  state_dir: string;
-  /** What WELCOME and `ping` say. */
-  version: string;
-  log: Log;
-  /** Reads the configuration again; without it `reload` is refused. */
-  reload?: () => Promise<Settings>;
-  /** Told what holds since a reload, for what is not the broker's own: the log. */
-  reloaded?: (settings: Settings) => void;
-  /** Told, once, that the broker is going away and why. */
-  draining?: (reason: string) => void;
-  /** The socket of the broker's own channel as an open descriptor, where somebody else has bound it and keeps it. */
-  control_fd?: number;
-  /** Reads the files that a listener of `settings.listen` names. Needed if one names any. */
-  secrets?: (listen: ListenSettings) => ListenSecrets;
-  /** Reads a file of tokens. Needed if `settings.access` names one. */
-  tokens?: (path: string) => readonly TokenHash[];
-}
-
-/** A broker that runs. */
-export interface Broker {
-  /**
-   * Resolves when it has ended.
-   *
-   * @throws {IpcError} CHANNEL_RECV if it had to end because the socket that was passed to it is of no use any more.
-   */
-  readonly finished: Promise<void>;
-  /**
-   * Ends it: delivers what was accepted, tells its clients, removes its sockets.
-   *
-   * @param reason For the log.
-   */
-  drain(reason: string): Promise<void>;
-  /** Reads the configuration again. If it is wrong, throws, and nothing has changed. */
-  reload(): Promise<void>;
-}
 
 /**
  * Starts a broker.

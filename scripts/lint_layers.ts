@@ -79,7 +79,7 @@ const LAYERS: readonly Layer[] = [
   {
     name: "daemon/mod",
     files:
-      /^daemon\/(mod|delivery|lock|log|log_tape|relief|reload_check|reports|settings_view|channel_sockets|shared_listeners|tokens)\.ts$/,
+      /^daemon\/(mod|broker|delivery|lock|log|log_tape|relief|reload_check|reports|settings_view|channel_sockets|shared_listeners|tokens)\.ts$/,
     imports: [...INNER, "daemon/transport", "daemon/control", "daemon/dialects"],
     types: ["config"],
     packages: ["node:", "@logtape/"],

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { runs } from "../e2e/process.ts";
 import { eventually } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
 
@@ -27,14 +28,6 @@ function sandbox(env: Record<string, string> = {}): CliSandbox {
   const cli = new CliSandbox(env);
   Deno.writeTextFileSync(`${cli.directory}/worker`, WORKER);
   return cli;
-}
-
-function runs(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
-  } catch {
-    return false;
-  }
 }
 
 Deno.test("ipc handle --mode lines asks the same workers again and again", async () => {

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
+import { runs } from "../e2e/process.ts";
 import { eventually } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
-
-/** Whether a process runs; one that has ended and waits to be reaped does not. */
-function runs(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
-  } catch {
-    return false;
-  }
-}
 
 Deno.test("ipc listen --then starts its command once it listens, prints what that brings about, and leaves with its status", async () => {
   await using cli = new CliSandbox();

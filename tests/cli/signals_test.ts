@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
+import { runs } from "../e2e/process.ts";
 import { eventually } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
-
-/** Whether a process runs; one that has ended and waits to be reaped does not. */
-function runs(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
-  } catch {
-    return false;
-  }
-}
 
 /** A command that says which processes it has, in a file, and does not end. */
 const FAMILY = `sh -c 'sleep 1000 & echo $$ $! >"$1"; sleep 1000' sh`;

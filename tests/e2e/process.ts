@@ -174,3 +174,12 @@ export class Process {
     return `Its standard error:\n${this.stderr.slice(-4000)}`;
   }
 }
+
+/** Whether a process runs; one that has ended and waits to be reaped does not. */
+export function runs(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
