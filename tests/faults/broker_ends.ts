@@ -65,6 +65,11 @@ export async function killed(times: number): Promise<Outcome> {
       clients++;
     }
     if (n % 2 === 1) {
+      // Those who are stopped before they are back miss what they never subscribed to; nothing would wait for them.
+      await eventually(
+        async () => (await canaryChannels(sandbox)).some(({ listeners }) => listeners > 0),
+        "no listener comes back",
+      );
       canaries.listeners.signal("SIGSTOP");
       // Until the kernel takes no more for some of them.
       await eventually(async () => (await stats(sandbox)).queued_bytes > 50_000, "nothing waits in the broker");
@@ -76,7 +81,10 @@ export async function killed(times: number): Promise<Outcome> {
     broker = await sandbox.broker();
     if (n % 4 === 3) {
       // Until the history of some has lost its beginning.
-      await eventually(async () => (await canaryEvents(sandbox)).some((events) => events > 64), "no history is full");
+      await eventually(
+        async () => (await canaryChannels(sandbox)).some(({ events }) => events > 64),
+        "no history is full",
+      );
       canaries.listeners.signal("SIGCONT");
     }
     if (n % 2 === 0) join();
@@ -335,10 +343,10 @@ async function stats(sandbox: Sandbox): Promise<{ queued_bytes: number }> {
   return await control("stats", {}, { socket_dir: sandbox.socket_dir }) as { queued_bytes: number };
 }
 
-/** How many events each canary's channel has had. */
-async function canaryEvents(sandbox: Sandbox): Promise<number[]> {
+/** The canaries' channels that are open. */
+async function canaryChannels(sandbox: Sandbox): Promise<{ events: number; listeners: number }[]> {
   const channels = await control("channels", { glob: "canary-*" }, { socket_dir: sandbox.socket_dir });
-  return (channels as { events: number }[]).map(({ events }) => events);
+  return channels as { events: number; listeners: number }[];
 }
 
 async function epochOf(sandbox: Sandbox, channel: string): Promise<string> {
