@@ -1,5 +1,5 @@
 /**
- * Puts defaults, files, environment and options together. Each source only says which keys it sets (entries); then all
+ * Puts defaults, files and environment together. Each source only says which keys it sets (entries); then all
  * entries are checked in one place, and the last one of a key, in the order of precedence, wins.
  *
  * Where nothing is configured, which is the ordinary case, neither the TOML parser nor the schema library is loaded.
@@ -28,7 +28,7 @@ import {
 import type { AccessDocument, ChannelSettings, ListenSettings, QuotaSettings, Settings } from "./settings.ts";
 import { formatBytes } from "./units.ts";
 
-/** Values as they stand in a file or after an option, `{ queue: "64KiB", "log.level": "debug" }`; checked on loading. */
+/** Values as they stand in a file, `{ queue: "64KiB", "log.level": "debug" }`; checked on loading. */
 export type RawValues = { readonly [K in Key]?: string | number | boolean | readonly string[] | undefined };
 
 /** Keys that are true or false. */
@@ -36,8 +36,6 @@ const SWITCHES: readonly Key[] = ["peer_credentials", "access.required"];
 
 /** What to load from. */
 export interface LoadOptions extends Places {
-  /** What the command line says; wins over everything. */
-  overrides?: RawValues;
   /** What the caller has in the place of the built-in defaults; everything wins over it. */
   defaults?: RawValues;
   /**
@@ -59,8 +57,8 @@ export interface Loaded {
   /** What is set for single tokens, by name. */
   tokens: ReadonlyMap<string, Partial<QuotaValues>>;
   /**
-   * Where each key's value comes from: a file's path, a variable (`IPC_QUEUE`), an option (`--queue`) or `default`. By
-   * name (`queue`, `log.level`, `channels.deploys.queue`); of a channel's keys only those that are set for it.
+   * Where each key's value comes from: a file's path, a variable (`IPC_QUEUE`) or `default`. By name (`queue`,
+   * `log.level`, `channels.deploys.queue`); of a channel's keys only those that are set for it.
    */
   sources: Map<string, string>;
   /** The files that were read, those that win first. */
@@ -80,11 +78,10 @@ export interface Loaded {
  *
  * const { settings, sources } = await loadSettings({
  *   cwd: "/",
- *   env: () => undefined,
+ *   env: (name) => name === "IPC_QUEUE" ? "64KiB" : undefined,
  *   config_file: "/dev/null",
- *   overrides: { queue: "64KiB" },
  * });
- * if (settings.defaults.queue_bytes !== 65_536 || sources.get("queue") !== "--queue") throw new Error("not loaded");
+ * if (settings.defaults.queue_bytes !== 65_536 || sources.get("queue") !== "IPC_QUEUE") throw new Error("not loaded");
  * ```
  */
 export async function loadSettings(options: LoadOptions): Promise<Loaded> {
@@ -105,7 +102,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   let listen: readonly ListenSettings[] = [], access: AccessDocument = NO_ACCESS;
 
   // From here on what comes later wins.
-  const entries = rawEntries(options.defaults, () => "default");
+  const entries = defaultEntries(options.defaults);
   for (const file of files.toReversed()) {
     try {
       const text = readFile(file);
@@ -133,7 +130,7 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
       problems.push(...error.problems);
     }
   }
-  entries.push(...environmentEntries(env), ...rawEntries(options.overrides, optionOf));
+  entries.push(...environmentEntries(env));
 
   // A listener leads to a channel that is always there.
   for (const { channel } of listen) if (channel !== undefined && !channels.has(channel)) channels.set(channel, {});
@@ -177,13 +174,8 @@ export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   };
 }
 
-function rawEntries(raw: RawValues | undefined, whereOf: (key: Key) => string): Entry[] {
-  if (raw === undefined) return [];
-  return KEYS.filter((key) => raw[key] !== undefined).map((key) => ({ key, raw: raw[key], where: whereOf(key) }));
-}
-
-function optionOf(key: Key): string {
-  return `--${key.replaceAll(/[._]/g, "-")}`;
+function defaultEntries(raw: RawValues = {}): Entry[] {
+  return KEYS.filter((key) => raw[key] !== undefined).map((key) => ({ key, raw: raw[key], where: "default" }));
 }
 
 /** An empty variable is an unset one, as everywhere in a shell. */

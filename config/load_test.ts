@@ -44,7 +44,7 @@ Deno.test("loadSettings() takes each key from the first place that has it", asyn
   using place = machine();
   const places: { name: string; value: string; add(value: string): void }[] = [];
   const variables: Record<string, string> = {};
-  let overrides: RawValues = {}, defaults: RawValues = {};
+  let defaults: RawValues = {};
   const from = (name: string, add: (value: string) => void) =>
     places.push({ name, value: `${(places.length + 1) * 8}KiB`, add });
   from("default", (queue) => defaults = { queue });
@@ -52,10 +52,9 @@ Deno.test("loadSettings() takes each key from the first place that has it", asyn
   from(`${place.root}/${USER}`, (value) => place.write(USER, `queue = "${value}"`));
   from(`${place.root}/${PROJECT}`, (value) => place.write(PROJECT, `queue = "${value}"`));
   from("IPC_QUEUE", (value) => variables.IPC_QUEUE = value);
-  from("--queue", (queue) => overrides = { queue });
   for (const [at, { name, value, add }] of places.entries()) {
     add(value);
-    const { settings, sources, files } = await place.load(variables, { overrides, defaults });
+    const { settings, sources, files } = await place.load(variables, { defaults });
     assertIs(settings.defaults.queue_bytes, (at + 1) * 8192, name);
     assertIs(sources.get("queue"), name);
     assertIs(sources.get("history"), "default");
@@ -111,7 +110,7 @@ Deno.test("loadSettings() refuses sizes in which the largest message has no room
   assertHolds(await place.refused({ IPC_MEMORY: "32MiB" }, { config_file: "/dev/null" }), "IPC_MEMORY: memory = ");
 });
 
-Deno.test("loadSettings() has a variable and an option for every key", async () => {
+Deno.test("loadSettings() has a variable for every key", async () => {
   using place = machine();
   const texts: Required<Record<(typeof KEYS)[number], string>> = {
     socket_dir: "/run/ipc/",
@@ -169,10 +168,8 @@ Deno.test("loadSettings() has a variable and an option for every key", async () 
     access: { required: false, all: {}, globs: [], channels: {} },
   });
   assertJson([...sources.values()], Object.keys(variables));
-  const overrides = { ...texts, dynamic_channels: ["a*", "b", "c"], peer_credentials: true, "access.required": false };
-  const again = await place.load({}, { overrides });
-  assertJson(again.settings, settings);
-  assertIs(again.sources.get("log.level"), "--log-level");
+  const defaults = { ...texts, dynamic_channels: ["a*", "b", "c"], peer_credentials: true, "access.required": false };
+  assertJson((await place.load({}, { defaults })).settings, settings);
   assertIs(settings.quota.defaults.requests, Infinity);
   assertIs((await place.load({ IPC_DYNAMIC_CHANNELS: "false" })).settings.dynamic_channels, false);
   assertIs((await place.load({ IPC_QUEUE: "" })).settings.defaults.queue_bytes, 8_388_608);
@@ -279,9 +276,9 @@ Deno.test("loadSettings() lists all that is wrong, wherever it is", async () => 
   place.write(SYSTEM, "not toml");
   place.write(USER, "zzz = 1\nyyy = 1");
   place.write(PROJECT, "queue = false");
-  const message = await place.refused({ IPC_OVERFLOW: "x" }, { overrides: { "log.level": "y" } });
+  const message = await place.refused({ IPC_OVERFLOW: "x" }, { defaults: { "log.level": "y" } });
   for (
-    const part of ["not TOML", "key zzz", "key yyy", "queue = false", 'IPC_OVERFLOW: overflow = "x"', "--log-level: "]
+    const part of ["not TOML", "key zzz", "key yyy", "queue = false", 'IPC_OVERFLOW: overflow = "x"', 'default: log.level = "y"']
   ) {
     assertHolds(message, part);
   }
