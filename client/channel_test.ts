@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { startTestBroker } from "../daemon/testing.ts";
 import { connect, ENCODINGS, type Message, type Notice } from "./mod.ts";
-import { numbers, reasonOf, settle, until } from "./testing.ts";
+import { numbers, reasonOf, settle } from "./testing.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 Deno.test("Channel.broadcast() brings every kind of value to a listener, in order", async () => {
   await using broker = await startTestBroker();
@@ -27,7 +28,7 @@ Deno.test("Channel.broadcast() brings every kind of value to a listener, in orde
   await a.flush();
   const got: Message[] = [];
   b.listen((message) => void got.push(message));
-  await until(() => got.length === values.length, "all values");
+  await eventually(() => got.length === values.length, "all values");
   assert.deepEqual(got.map((message) => message.data), values);
   assert.deepEqual(got.map((message) => message.seq), numbers(values.length).map((at) => at + 1));
   assert.equal(got[0]!.source, a.client);
@@ -89,12 +90,12 @@ Deno.test("Channel.broadcast() to one client reaches only that one, without a nu
   await settle(a, b);
   assert.deepEqual(await b.broadcast("to a", { to: a.client, ack: true }), { listeners: 1 });
   await b.broadcast("to all", { ack: true });
-  await until(() => to_a.length === 2 && to_b.length === 1, "the events");
+  await eventually(() => to_a.length === 2 && to_b.length === 1, "the events");
   assert.deepEqual(to_a.map(({ data, seq }) => [data, seq]), [["to a", 0], ["to all", 1]]);
   assert.match(await reasonOf(b.broadcast("x", { to: 9999, ack: true })), /^CLIENT_NOT_FOUND no client 9999/);
   // Without ack nobody waits, so it is a notice.
   await b.broadcast("x", { to: 9999 });
-  await until(() => notices.length === 1, "the notice");
+  await eventually(() => notices.length === 1, "the notice");
   assert.equal(notices[0]!.type === "error" && notices[0]!.error.reason, "CLIENT_NOT_FOUND");
 });
 
@@ -166,12 +167,12 @@ Deno.test("Channel.listen() waits for the promise of one event before the next",
   const got: unknown[] = [];
   a.listen(async ({ data }) => {
     assert.equal(++running, 1);
-    await new Promise((resolve) => setTimeout(resolve, (data as number) % 3));
+    await pause((data as number) % 3);
     running--;
     got.push(data);
   });
   await Promise.all(numbers(30).map((n) => a.broadcast(n)));
-  await until(() => got.length === 30, "all events");
+  await eventually(() => got.length === 30, "all events");
   assert.deepEqual(got, numbers(30));
 });
 
@@ -208,7 +209,7 @@ Deno.test("Channel.listenRuns() gives all frames", async () => {
     for (let at = 0; at < frames.length; at += view.getUint32(at, true)) events++;
   });
   for (let n = 0; n < 50_000; n++) await a.broadcast(`message ${n}`);
-  await until(() => events === 50_000, "all events");
+  await eventually(() => events === 50_000, "all events");
 });
 
 Deno.test("ConnectOptions.echo false keeps a listener's own events from it", async () => {
@@ -234,7 +235,7 @@ Deno.test("Channel keeps bytes that were handed out from later reads", async () 
     await a.broadcast(new Uint8Array(n % 700).fill(n));
     if (n % 97 === 0) await a.flush();
   }
-  await until(() => got.length === 5_000, "all events");
+  await eventually(() => got.length === 5_000, "all events");
   for (const [n, bytes] of got.entries()) {
     assert.equal(bytes.length, n % 700);
     assert.ok(bytes.every((byte) => byte === n % 256), `event ${n}`);
@@ -255,7 +256,7 @@ Deno.test("Channel.presence() tells who is there, comes, changes and goes", asyn
   using _late = a.presence(({ event, name }) => void late.push(`${event} ${name}`));
   await settle(a);
   await b.close();
-  await until(() => seen.length === 4, "four changes");
+  await eventually(() => seen.length === 4, "four changes");
   assert.deepEqual(seen, ["join a", "join b", "roles b true", "leave b"]);
   assert.deepEqual(late, ["join a", "join b", "leave b"]);
 });
@@ -289,7 +290,7 @@ Deno.test("Channel.close() delivers what was sent, and settles everything", asyn
   assert.match(await asked, /^CANCELLED the channel was closed/);
   let count = 0;
   b.listen(({ data }) => assert.equal(data, count++));
-  await until(() => count === 20_000, "all events");
+  await eventually(() => count === 20_000, "all events");
   assert.match(await reasonOf(a.flush()), /^CHANNEL_SEND/);
   assert.match(await reasonOf(a.invoke("x")), /^CHANNEL_SEND/);
   assert.equal(a.connected, false);

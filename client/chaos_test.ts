@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { startTestBroker } from "../daemon/testing.ts";
 import { seed } from "../tests/random.ts";
 import { connect } from "./mod.ts";
-import { delay, until, Wire } from "./testing.ts";
+import { Wire } from "./testing.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 const EVENTS = 12_000;
 
@@ -24,15 +25,15 @@ Deno.test("Channel loses nothing in silence while its connections are cut anywhe
     let missing = 0, in_doubt = 0, working = true;
     listener.listen(({ seq, data }) => {
       seen.push({ seq, number: numberOf(data) });
-      return random() < 0.01 ? delay(1) : undefined;
+      return random() < 0.01 ? pause(1) : undefined;
     }, { ongap: ({ from, to }) => missing += to! - from + 1 });
     await listener.flush();
     const cutting = (async () => {
       while (working) {
-        await delay(random() * 20);
+        await pause(random() * 20);
         const wire = random() < 0.5 ? up : down;
         wire.held = random() < 0.3;
-        if (wire.held) await delay(random() * 10);
+        if (wire.held) await pause(random() * 10);
         wire.cut();
         wire.held = false;
       }
@@ -54,7 +55,7 @@ Deno.test("Channel loses nothing in silence while its connections are cut anywhe
     await cutting;
     while (!await flush());
     await publisher.broadcast(EVENTS, { ack: true });
-    await until(() => seen.at(-1)?.number === EVENTS, "the last event");
+    await eventually(() => seen.at(-1)?.number === EVENTS, "the last event");
     for (let at = 1; at < seen.length; at++) {
       assert.ok(seen[at]!.seq > seen[at - 1]!.seq, `event ${seen[at]!.seq} came after ${seen[at - 1]!.seq}`);
       assert.ok(seen[at]!.number > seen[at - 1]!.number, `${seen[at]!.number} came after ${seen[at - 1]!.number}`);

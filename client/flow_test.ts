@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { RawClient, startTestBroker, testSettings } from "../daemon/testing.ts";
 import { encodeFrame, FRAME_TYPES } from "../protocol/frame.ts";
 import { connect, type GapNotice } from "./mod.ts";
-import { delay, numbers, settle, until } from "./testing.ts";
+import { numbers, settle } from "./testing.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 const KIB = new Uint8Array(1_000);
 
@@ -23,11 +24,11 @@ Deno.test("Channel.listen() with a slow callback holds publishers up, and loses 
     for (; sent < 5_000; sent++) await publisher.broadcast(KIB);
     await publisher.flush();
   })();
-  await delay(100);
+  await pause(100);
   assert.ok(sent < 2_000, `${sent} of 5000 were sent while nobody took any`);
   release();
   await publishing;
-  await until(() => got.length === 5_000, "all events");
+  await eventually(() => got.length === 5_000, "all events");
   assert.deepEqual(got, numbers(5_000).map((n) => n + 1));
 });
 
@@ -58,7 +59,7 @@ Deno.test("Channel.listen() callback may await a request though its queue is ful
   for (let n = 0; n < 2_000; n++) await publisher.broadcast(KIB);
   await publisher.flush();
   release();
-  await until(() => got.at(-1) === 2_000, "the last event");
+  await eventually(() => got.at(-1) === 2_000, "the last event");
   assert.equal(reply, "reply");
   const missing = gaps.flatMap(({ from, to }) => numbers(to! - from + 1).map((n) => n + from));
   assert.ok(missing.length > 1_000, `${missing.length} are missing`);
@@ -95,9 +96,9 @@ Deno.test("Channel.broadcast() waits when queue_bytes are full, and lets a large
     await publisher.broadcast(new Uint8Array(1_000_000));
     await publisher.flush();
   })();
-  await delay(100);
+  await pause(100);
   const before = sent;
-  await delay(50);
+  await pause(50);
   assert.ok(sent < 1_000 && sent === before, `${sent} events were taken in`);
   for (let events = 0; events < 1_001; events++) await stopped.until(FRAME_TYPES.EVENT);
   await publishing;
@@ -115,7 +116,7 @@ Deno.test("Channel answers a PING at once, while a listener is busy", async () =
   });
   for (let n = 0; n < 400; n++) await a.broadcast("x");
   while (heard < 400) {
-    await delay(1);
+    await pause(1);
     most = Math.max(most, heard - before);
     before = heard;
   }
@@ -135,7 +136,7 @@ Deno.test("Channel lets the event loop have its turn between promises that are s
     for (const end = performance.now() + 1; performance.now() < end;);
     await null;
   });
-  await delay(1);
+  await pause(1);
   assert.ok(count < 200, `${count} events before the event loop had its turn`);
 });
 
@@ -167,8 +168,8 @@ Deno.test("Channel.listen() goes on after a callback that throws, a broken paylo
   await raw.send(encodeFrame({ type: FRAME_TYPES.PING }));
   await raw.until(FRAME_TYPES.PONG);
   for (const n of [1, 2, 3]) await a.broadcast(n);
-  await until(() => got.length === 3, "the events");
-  await until(() => thrown.length === 2, "the errors");
+  await eventually(() => got.length === 3, "the events");
+  await eventually(() => thrown.length === 2, "the errors");
   globalThis.removeEventListener("error", onerror);
   assert.deepEqual(got, [1, 2, 3]);
   assert.deepEqual(thrown.map((error) => (error as Error).message), ["sync", "async"]);
@@ -191,6 +192,6 @@ Deno.test("Channel.listen() gets what a reload of the broker has allowed since i
   await using publisher = await connect("large", { socket_dir });
   await publisher.broadcast(new Uint8Array(20_000_000));
   await publisher.flush();
-  await until(() => got.length === 1, "the event");
+  await eventually(() => got.length === 1, "the event");
   assert.deepEqual([got, listener.connected], [[20_000_000], true]);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { startTestBroker } from "../daemon/testing.ts";
 import { barrier, control, type IpcError, type Lock, lock } from "./mod.ts";
-import { delay, failure, numbers, until, Wire } from "./testing.ts";
+import { failure, numbers, Wire } from "./testing.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 async function reasonOf(promise: Promise<unknown>): Promise<string> {
   return (await failure(promise)).reason;
@@ -42,7 +43,7 @@ Deno.test("lock() is held by one at a time, in the order of asking, with a growi
     assert(mine.fence > fence);
     fence = mine.fence;
     order.push(name);
-    await delay(2);
+    await pause(2);
     assert.equal(order.at(-1), name);
   });
   await first.release();
@@ -91,7 +92,7 @@ Deno.test("lock() is freed when the holder's connection breaks, and the holder i
   assert.equal(held.lost.aborted, false);
   wire.sever();
   await (await next).release();
-  await until(() => held.lost.aborted, "the holder is not told");
+  await eventually(() => held.lost.aborted, "the holder is not told");
   assert.equal((held.lost.reason as IpcError).reason, "CHANNEL_RECV");
   await held.release();
 });
@@ -102,10 +103,10 @@ Deno.test("lock() is lost when the broker goes away: holders are told, those who
   const { held: waiting } = await queue(socket_dir, "waiting");
   const at_barrier = barrier("c", 2, { socket_dir });
   const refused = reasonOf(at_barrier), lost = reasonOf(waiting);
-  while ((await told(socket_dir)).barrier === null) await delay(2);
+  await eventually(async () => (await told(socket_dir)).barrier !== null, "nobody is at the barrier");
   await broker[Symbol.asyncDispose]();
   assert.deepEqual([await lost, await refused], ["SHUTDOWN", "SHUTDOWN"]);
-  await until(() => held.lost.aborted, "the holder is not told");
+  await eventually(() => held.lost.aborted, "the holder is not told");
   assert.equal((held.lost.reason as IpcError).reason, "SHUTDOWN");
 });
 
@@ -130,7 +131,7 @@ Deno.test("lock() is for who may ask on the channel, and is taken away when a ru
   await broker.broker.reload();
   assert.equal(await reasonOf(waiting), "FORBIDDEN");
   await (await allowed).release();
-  await until(() => held.lost.aborted, "the holder is not told");
+  await eventually(() => held.lost.aborted, "the holder is not told");
   assert.equal((held.lost.reason as IpcError).reason, "FORBIDDEN");
   assert.equal(await reasonOf(lock("c", { socket_dir, name: "a" })), "FORBIDDEN");
   assert.equal(await reasonOf(barrier("c", 2, { socket_dir, name: "a" })), "FORBIDDEN");
@@ -145,14 +146,11 @@ Deno.test("lock() keeps its channel open, and counts as a request of its client'
   assert.equal(await reasonOf(lock("c", { socket_dir: broker.socket_dir })), "OVERLOADED");
   await using other = await startTestBroker({}, (settings) => ({ ...settings, channel_idle_ms: 0 }));
   const { socket_dir } = other, held = await lock("c", { socket_dir, name: "it" });
-  await delay(1200);
+  await pause(1200);
   assert.deepEqual((await told(socket_dir)).lock, [1, ["it"], []]);
   await held.release();
   const gone = async () => (await control("channels", { glob: "c" }, { socket_dir }) as unknown[]).length === 0;
-  for (let tries = 0; !await gone(); tries++) {
-    assert(tries < 200, "the channel stays open");
-    await delay(20);
-  }
+  await eventually(gone, "the channel stays open");
 });
 
 Deno.test("barrier() lets all go on with the last, again and again; who leaves does not count", async () => {
@@ -163,7 +161,7 @@ Deno.test("barrier() lets all go on with the last, again and again; who leaves d
     assert.equal(await reasonOf(barrier("c", 5, { socket_dir, name: "leaves", timeout_ms: 50 })), "TIMEOUT");
     const some = numbers(4).map(() => barrier("c", 5, { socket_dir, name: "p" }).then(() => gone++));
     const all = JSON.stringify([5, ["p", "p", "p", "p"]]);
-    while (JSON.stringify((await told(socket_dir)).barrier) !== all) await delay(2);
+    await eventually(async () => JSON.stringify((await told(socket_dir)).barrier) === all, "not all are there");
     assert.equal(gone, 0);
     assert.equal(await reasonOf(barrier("c", 4, { socket_dir })), "SCHEMA");
     await Promise.all([...some, barrier("c", 5, { socket_dir })]);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { brokerAddress, channelAddress } from "./address.ts";
 import { connect, control, type Notice } from "./mod.ts";
 import { Session } from "./session.ts";
-import { certificates, delay, failure, numbers, sha256, startNetworkBroker, until, Wire } from "./testing.ts";
+import { certificates, failure, numbers, sha256, startNetworkBroker, Wire } from "./testing.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 const NOWHERE = { os: "linux", variable: () => undefined };
 
@@ -120,9 +121,9 @@ Deno.test("Channel resumes by TCP after a break: nothing missed, nothing doubled
       await publisher.flush();
       wire.cut();
     }
-    if (n % 2_000 === 1_500) await delay(20);
+    if (n % 2_000 === 1_500) await pause(20);
   }
-  await until(() => got.length >= 4_000, "all events");
+  await eventually(() => got.length >= 4_000, "all events");
   assert.deepEqual(got, numbers(4_000));
   assert.deepEqual(notices.slice(0, 2).map(({ type }) => type), ["disconnected", "reconnected"]);
 });
@@ -191,7 +192,7 @@ Deno.test("connect() reaches a channel by TLS, and trusts nobody else", async (t
     await far.flush();
     const { client } = far;
     wire.cut();
-    await until(() => far.connected && far.client !== client, "the next connection");
+    await eventually(() => far.connected && far.client !== client, "the next connection");
     await far.flush();
     assert.equal(await near.invoke("abc", { timeout_ms: 2_000 }), 3);
   });

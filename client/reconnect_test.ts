@@ -3,7 +3,8 @@ import { startBroker } from "../daemon/mod.ts";
 import { startTestBroker, testSettings } from "../daemon/testing.ts";
 import { backoffMs } from "./backoff.ts";
 import { type Channel, connect, control, type GapNotice, type Notice } from "./mod.ts";
-import { delay, failure, numbers, reasonOf, settle, until, Wire } from "./testing.ts";
+import { failure, numbers, reasonOf, settle, Wire } from "./testing.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 const SILENT = { debug() {}, info() {}, warning() {}, error() {} };
 
@@ -37,9 +38,9 @@ Deno.test("Channel resumes after a break: nothing missed, nothing doubled", asyn
       await publisher.flush();
       wire.cut();
     }
-    if (n % 2_500 === 2_000) await delay(20);
+    if (n % 2_500 === 2_000) await pause(20);
   }
-  await until(() => got.length >= 10_000, "all events");
+  await eventually(() => got.length >= 10_000, "all events");
   assert.deepEqual(got, numbers(10_000));
   assert.deepEqual(gaps, []);
   assert.ok(wire.connections >= 3, `${wire.connections} connections`);
@@ -57,15 +58,15 @@ Deno.test("Channel tells the gap that the broker's history does not cover", asyn
   const { got, gaps } = record(listener);
   await listener.flush();
   await publisher.broadcast(0, { ack: true });
-  await until(() => got.length === 1, "the first event");
+  await eventually(() => got.length === 1, "the first event");
   wire.sever();
-  await until(() => !listener.connected, "the break");
+  await eventually(() => !listener.connected, "the break");
   for (let n = 1; n < 5_000; n++) await publisher.broadcast(n);
   await publisher.flush();
   wire.mend();
-  await until(() => listener.connected, "the connection");
+  await eventually(() => listener.connected, "the connection");
   await publisher.broadcast(5_000, { ack: true });
-  await until(() => got.at(-1) === 5_000, "the last event");
+  await eventually(() => got.at(-1) === 5_000, "the last event");
   assert.equal(gaps.length, 1);
   const { from, to, reason, epoch } = gaps[0]!;
   assert.deepEqual([from, reason, epoch], [2, "history", listener.epoch]);
@@ -80,11 +81,11 @@ Deno.test("Channel that listened before the first event is not told of less afte
   const { got, gaps } = record(listener);
   await listener.flush();
   wire.sever();
-  await until(() => !listener.connected, "the break");
+  await eventually(() => !listener.connected, "the break");
   for (const n of numbers(10)) await publisher.broadcast(n);
   await publisher.flush();
   wire.mend();
-  await until(() => got.length === 10, "all events");
+  await eventually(() => got.length === 10, "all events");
   assert.deepEqual([got, gaps], [numbers(10), []]);
 });
 
@@ -98,12 +99,12 @@ Deno.test("Channel sends after a break what was not handed over, and says how mu
   for (const n of numbers(10)) await publisher.broadcast(n);
   await publisher.flush();
   wire.held = true;
-  await delay(10);
+  await pause(10);
   // Some of it is in the kernel's buffer, a frame is cut, the rest is still here.
   const filler = " ".repeat(500), count = 3_000;
   for (let n = 10; n < count; n++) await publisher.broadcast([n, filler]);
   const flushing = failure(publisher.flush()), acked = failure(publisher.broadcast("acked", { ack: true, to: 1 }));
-  await delay(10);
+  await pause(10);
   wire.cut();
   wire.held = false;
   const error = await flushing, { events: lost } = error.data as { events: number };
@@ -124,13 +125,13 @@ Deno.test("Channel.flush() reports a break that happened before it, once", async
   await using wire = await Wire.lay(broker.socket_dir, "before");
   await using publisher = await connect("before", { socket_dir: wire.socket_dir, open: false });
   await publisher.broadcast("in doubt");
-  await delay(10);
+  await pause(10);
   wire.cut();
-  await until(() => wire.connections === 2 && publisher.connected, "another connection");
+  await eventually(() => wire.connections === 2 && publisher.connected, "another connection");
   assert.match(await reasonOf(publisher.flush()), /^CHANNEL_SEND 1 event may not have arrived/);
   await publisher.flush();
   wire.cut();
-  await until(() => wire.connections === 3 && publisher.connected, "another connection");
+  await eventually(() => wire.connections === 3 && publisher.connected, "another connection");
   await publisher.flush();
 });
 
@@ -149,7 +150,7 @@ Deno.test("Channel rejects what was asked when the connection breaks, and keeps 
   await client.flush();
   wire.sever();
   assert.match(await never, /^CHANNEL_RECV the connection broke before the reply came/);
-  await until(() => aborted.length === 1, "the aborted request");
+  await eventually(() => aborted.length === 1, "the aborted request");
   const later = client.invoke("later"), sent = client.broadcast("x", { ack: true });
   const timed_out = reasonOf(client.invoke("too late", { signal: AbortSignal.timeout(5) }));
   assert.match(await timed_out, /^CANCELLED/);
@@ -176,9 +177,9 @@ Deno.test("Channel keeps its handler and presence over a break, and aborts what 
   await service.flush();
   wire.cut();
   assert.match(await never, /^HANDLER_GONE/);
-  await until(() => reasons.length === 1, "the abort");
+  await eventually(() => reasons.length === 1, "the abort");
   assert.deepEqual(reasons, ["CHANNEL_RECV"]);
-  await until(() => service.connected, "the connection");
+  await eventually(() => service.connected, "the connection");
   await settle(service);
   assert.equal(await client.invoke("x"), "here");
   const everybody = ["join client", "join service"];
@@ -198,15 +199,15 @@ Deno.test("Channel connects to a restarted broker, and says that it was", async 
   for (const n of [1, 2, 3]) await b.broadcast(n);
   await b.flush();
   await broker.drain("test");
-  await until(() => !a.connected && !b.connected, "the break");
+  await eventually(() => !a.connected && !b.connected, "the break");
   const direct = failure(b.broadcast("to nobody in particular", { to: a.client, ack: true }));
   const kept = b.broadcast(4, { ack: true });
   broker = await start();
   await kept;
   assert.equal((await direct).reason, "CLIENT_NOT_FOUND");
-  await until(() => a.connected, "the connection");
+  await eventually(() => a.connected, "the connection");
   await b.broadcast(5, { ack: true });
-  await until(() => got.at(-1) === 5, "the last event");
+  await eventually(() => got.at(-1) === 5, "the last event");
   assert.deepEqual(got, [1, 2, 3, 4, 5]);
   assert.deepEqual(gaps, [{ type: "gap", from: 4, to: null, reason: "restart", epoch }]);
   assert.notEqual(a.epoch, epoch);
@@ -259,7 +260,7 @@ Deno.test("Channel that was closed as SLOW_CONSUMER comes back, and gets or is t
   for (let n = 0; n < 3_000; n++) await publisher.broadcast(new Uint8Array(1_000));
   await publisher.flush();
   release();
-  await until(() => got.at(-1) === 3_000, "the last event");
+  await eventually(() => got.at(-1) === 3_000, "the last event");
   assert.ok(notices.some((notice) => notice.type === "disconnected" && notice.error.reason === "SLOW_CONSUMER"));
   const missing = gaps.flatMap(({ from, to }) => numbers(to! - from + 1).map((n) => n + from));
   assert.deepEqual([...got, ...missing].sort((a, b) => a - b), numbers(3_000).map((n) => n + 1));
@@ -270,7 +271,7 @@ Deno.test("Channel.close() while there is no connection gives up at once, and sa
   await using wire = await Wire.lay(broker.socket_dir, "away");
   const a = await connect("away", { socket_dir: wire.socket_dir, open: false });
   wire.sever();
-  await until(() => !a.connected, "the break");
+  await eventually(() => !a.connected, "the break");
   await a.broadcast("x");
   const asked = failure(a.invoke("y"));
   assert.match(await reasonOf(a.close()), /^CHANNEL_SEND 1 event may not have arrived/);
@@ -294,11 +295,11 @@ Deno.test("ConnectOptions.resume goes on where another connection ended", async 
   for (const n of [1, 2, 3, 4]) await a.broadcast(n, { ack: true });
   await using b = await connect("resume", { socket_dir, resume: { epoch: a.epoch, seq: 2 } });
   const { got, gaps } = record(b);
-  await until(() => got.length === 2, "the events");
+  await eventually(() => got.length === 2, "the events");
   assert.deepEqual(got, [3, 4]);
   await using c = await connect("resume", { socket_dir, resume: { epoch: "another", seq: 2 } });
   const other = record(c);
-  await until(() => other.got.length === 4, "the events");
+  await eventually(() => other.got.length === 4, "the events");
   assert.deepEqual(other.got, [1, 2, 3, 4]);
   assert.deepEqual(gaps, []);
   assert.deepEqual(other.gaps, [{ type: "gap", from: 3, to: null, reason: "restart", epoch: "another" }]);

@@ -3,7 +3,8 @@ import { ENCODINGS } from "../protocol/frame.ts";
 import { WrittenPayload } from "../protocol/payload.ts";
 import { startTestBroker } from "../daemon/testing.ts";
 import { connect, IpcError, type Reply } from "./mod.ts";
-import { delay, failure, numbers, reasonOf, until } from "./testing.ts";
+import { failure, numbers, reasonOf } from "./testing.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 Deno.test("Channel.invoke() gives what the handler returns", async () => {
   await using broker = await startTestBroker();
@@ -12,7 +13,7 @@ Deno.test("Channel.invoke() gives what the handler returns", async () => {
   await using client = await connect("service", { socket_dir });
   service.handle(async ({ data, source, headers }) => {
     assert.equal(source, client.client);
-    if (data === "wait") await delay(5);
+    if (data === "wait") await pause(5);
     return headers.get("wrap") === true ? new Map([["wrapped", data]]) : data;
   });
   assert.equal(await client.invoke("x"), "x");
@@ -59,7 +60,7 @@ Deno.test("Channel.invoke() is rejected at its deadline, when cancelled, and whe
   abort.abort();
   assert.match(await cancelled, /^CANCELLED/);
   assert.match(await reasonOf(client.invoke("x", { signal: abort.signal })), /^CANCELLED/);
-  await until(() => reasons.length === 2, "two aborted signals");
+  await eventually(() => reasons.length === 2, "two aborted signals");
   assert.ok(reasons.every((reason) => reason instanceof IpcError && reason.reason === "CANCELLED"));
   const left = reasonOf(client.invoke("x"));
   await client.flush();
@@ -97,7 +98,7 @@ Deno.test("Channel.invokeStream() gives parts as they come, and cancels when it 
     try {
       for (let n = 0; n < (data as number); n++) {
         yield n;
-        if (data === Infinity) await delay(1);
+        if (data === Infinity) await pause(1);
       }
       return data === 2 ? "the end" : undefined;
     } finally {
@@ -111,7 +112,7 @@ Deno.test("Channel.invokeStream() gives parts as they come, and cancels when it 
   assert.deepEqual(await client.invoke(0), new Uint8Array(0));
   assert.equal(left, 3);
   for await (const part of client.invokeStream(Infinity)) if (part.data === 5) break;
-  await until(() => left === 4, "the generator to be left");
+  await eventually(() => left === 4, "the generator to be left");
 });
 
 Deno.test("Channel.invokeStream() carries a command's status and standard error", async () => {
@@ -149,7 +150,7 @@ Deno.test("Channel.invokeStream() holds the handler up when its parts are not ta
   let taken = 0;
   for await (const { data } of stream) {
     if (taken === 0) {
-      await delay(50);
+      await pause(50);
       assert.ok(made < 500, `${made} parts were made though none was taken`);
     }
     assert.deepEqual(data, new Uint8Array(10_000).fill(taken++));
@@ -171,7 +172,7 @@ Deno.test("Channel.invoke() gives a reply up whose parts come to more than it ma
     }
   });
   assert.match(await reasonOf(client.invoke("x")), /^OVERLOADED .* use invokeStream/);
-  await until(() => left, "the generator to be left");
+  await eventually(() => left, "the generator to be left");
 });
 
 Deno.test("Channel.handle() may ask its own channel from inside a handler", async () => {
@@ -196,7 +197,7 @@ Deno.test("Channel.handle() keeps to its concurrency, and answers OVERLOADED whe
   let running = 0, most = 0;
   const dispose = service.handle(async () => {
     most = Math.max(most, ++running);
-    await delay(5);
+    await pause(5);
     running--;
     return "done";
   }, { concurrency: 2 });
@@ -233,7 +234,7 @@ Deno.test("IncomingRequest.json and Reply.json stay what was written, however ma
   await using client = await connect("written", { socket_dir });
   const encoder = new TextEncoder(), decoder = new TextDecoder();
   service.handle(async ({ data, json }) => {
-    await delay(1);
+    await pause(1);
     if (json === undefined) return data;
     return new WrittenPayload(ENCODINGS.JSON, json);
   }, { concurrency: 10 });

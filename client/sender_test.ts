@@ -3,7 +3,8 @@ import { decodeFrame, FLAGS, FRAME_TYPES, FROM_CLIENT } from "../protocol/frame.
 import { Scanner } from "../protocol/scanner.ts";
 import { IpcError } from "./mod.ts";
 import { Sender } from "./sender.ts";
-import { delay, failure, numbers } from "./testing.ts";
+import { failure, numbers } from "./testing.ts";
+import { pause } from "../tests/e2e/wait.ts";
 
 const { EVENT, REQUEST, PING, REPLY } = FRAME_TYPES;
 
@@ -77,7 +78,7 @@ Deno.test("Sender.send() waits beyond its limit, takes what is larger alone, and
   await send(sender, EVENT, 1, 476);
   await send(sender, EVENT, 2, 476);
   const waiting = [send(sender, EVENT, 3, 5_000).then(note(3)), send(sender, EVENT, 4, 0).then(note(4))];
-  await delay(5);
+  await pause(5);
   assert.deepEqual(order, []);
   assert.equal(sender.bytes, 1_000);
   const { near, far } = await pair();
@@ -125,7 +126,7 @@ Deno.test("Sender.send() gives borrowed memory back when it is written", async (
       back++;
     })
   );
-  await delay(5);
+  await pause(5);
   assert.equal(back, 0);
   sender.attach(near);
   await frames(far, 2);
@@ -145,7 +146,7 @@ Deno.test("Sender.sift() keeps exactly the frames that the kernel has not taken 
     for (const [at, size] of sizes.entries()) void send(sender, EVENT, at + 1, size);
     const buffer = new Uint8Array(Math.max(1, read));
     for (let got = 0; got < read;) got += (await far.read(buffer.subarray(got)))!;
-    await delay(2);
+    await pause(2);
     const before = sender.bytes;
     far.close();
     near.close();

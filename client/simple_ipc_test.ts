@@ -12,7 +12,8 @@ import {
   postUdsBroadcast,
   postUdsRequest,
 } from "./simple_ipc.ts";
-import { leaveDeadSocket, startNetworkBroker, until } from "./testing.ts";
+import { leaveDeadSocket, startNetworkBroker } from "./testing.ts";
+import { eventually } from "../tests/e2e/wait.ts";
 
 /** Where the functions look for sockets, for as long as it lives. */
 function lookingIn(dir: string): Disposable {
@@ -213,7 +214,7 @@ Deno.test("listenIpRequest() and listenIpBroadcast() serve ports of this machine
   server.close();
   const next = listenIpBroadcast(port, (data: Uint8Array) => void got.push(data));
   await postIpBroadcast(port, new Uint8Array([1, 2]));
-  await until(() => got.length === 1, "the message");
+  await eventually(() => got.length === 1, "the message");
   assert.deepEqual(got, [new Uint8Array([1, 2])]);
   next.close();
   await next.finished;
@@ -244,10 +245,10 @@ Deno.test("listenUdsBroadcast() registers with a broker: whatever speaks to it i
   const got: unknown[] = [], listen = () => listenUdsBroadcast("news", (data: string) => void got.push(data));
   const [one, two] = [listen(), listen()];
   await postUdsBroadcast("news", "by post");
-  await until(() => got.length === 2, "both");
+  await eventually(() => got.length === 2, "both");
   await using channel = await connect("news", { socket_dir: broker.socket_dir });
   await channel.broadcast({ by: "channel" });
-  await until(() => got.length === 4, "both");
+  await eventually(() => got.length === 4, "both");
   assert.deepEqual(got, ["by post", "by post", { by: "channel" }, { by: "channel" }]);
   for (const ipc of [one, two]) {
     ipc.close();

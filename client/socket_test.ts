@@ -4,7 +4,8 @@ import { socketPath } from "../protocol/socket_path.ts";
 import { connect, control } from "./mod.ts";
 import type { Connection } from "./runtime.ts";
 import { openSocket } from "./socket.ts";
-import { delay, failure, leaveDeadSocket } from "./testing.ts";
+import { failure, leaveDeadSocket } from "./testing.ts";
+import { pause } from "../tests/e2e/wait.ts";
 
 const NEVER = new AbortController().signal;
 const as_root = Deno.uid() === 0;
@@ -55,7 +56,7 @@ Deno.test({
       assert.match(error.message, /it belongs to user 12345, not to root or this user \(0\)\. Nothing was sent/);
       // For who runs ipc, and for who writes a program.
       assert.match(error.message, /broker_user = "12345".*IPC_BROKER_USER=12345.*broker_uid: 12345/);
-      assert.equal(await Promise.race([accepting, delay(20)]), undefined);
+      assert.equal(await Promise.race([accepting, pause(20)]), undefined);
       (await openSocket(path, 12345, NEVER))!.close();
       (await accepting).close();
     }),
@@ -111,7 +112,7 @@ Deno.test("connect() gives up after its time, when aborted, and when told BYE", 
     assert.match(late.message, /Cannot connect to channel "mute": not done within 30 ms. Is the broker stopped/);
     const abort = new AbortController(),
       connecting = failure(connect("mute", { socket_dir: dir, signal: abort.signal }));
-    await delay(5);
+    await pause(5);
     abort.abort();
     assert.equal((await connecting).reason, "CANCELLED");
     assert.equal((await failure(connect("mute", { socket_dir: dir, signal: abort.signal }))).reason, "CANCELLED");

@@ -1,5 +1,5 @@
 /**
- * What tests of the client share: waiting for something to become true, and a wire to a real broker that can be cut.
+ * What tests of the client share: what a promise fails with, and a wire to a real broker that can be cut.
  *
  * @module
  */
@@ -8,19 +8,7 @@ import { startBroker } from "../daemon/mod.ts";
 import { testSettings } from "../daemon/testing.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 import { type Channel, control, IpcError } from "./mod.ts";
-
-/** Waits until a condition holds. */
-export async function until(condition: () => boolean, what: string, ms = 5_000): Promise<void> {
-  const end = performance.now() + ms;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await delay(2);
-  }
-}
-
-export function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+import { pause } from "../tests/e2e/wait.ts";
 
 /** The error that a promise is rejected with, as `REASON message`. */
 export async function reasonOf(promise: Promise<unknown>): Promise<string> {
@@ -238,7 +226,7 @@ export class Wire implements AsyncDisposable {
     const buffer = new Uint8Array(16_384);
     try {
       for (;;) {
-        while (up && this.held && this.#conns.has(from)) await delay(2);
+        while (up && this.held && this.#conns.has(from)) await pause(2);
         const got = await from.read(buffer);
         if (got === null) break;
         for (let done = 0; done < got;) done += await to.write(buffer.subarray(done, got));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { NewestOnly } from "./newest_only.ts";
+import { eventually, pause } from "../tests/e2e/wait.ts";
 
 /** Work that ends when the test says so. */
 function work() {
@@ -10,7 +11,7 @@ function work() {
   };
   const end = async (): Promise<void> => {
     ends.shift()!();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await pause(0);
   };
   return { started, start, end };
 }
@@ -36,24 +37,23 @@ Deno.test("NewestOnly starts at once, then one at a time with the newest", async
 
 Deno.test("NewestOnly waits until nothing newer has come for a while", async () => {
   const { started, start, end } = work(), newest = new NewestOnly(200, start);
-  const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   const began = performance.now();
   for (const item of ["a", "b", "c"]) {
     newest.offer(item);
-    await wait(5);
+    await pause(5);
   }
-  while (started.length === 0) await wait(5);
+  await eventually(() => started.length > 0, "it has not started");
   assert.ok(performance.now() - began >= 205);
   assert.deepEqual(started, [["c", 2]]);
   // One that comes while it runs waits for its end and for its own time.
   newest.offer("d");
-  await wait(250);
+  await pause(250);
   assert.equal(started.length, 1);
   await end();
   assert.deepEqual(started[1], ["d", 0]);
   newest.offer("e");
   newest.end();
-  await wait(250);
+  await pause(250);
   assert.equal(started.length, 2);
   await end();
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { displayWidth } from "./display_width.ts";
 import { ProgressBar, progressLine, type ProgressView } from "./progress_bar.ts";
 import { memoryIo, MemoryOutput } from "./testing.ts";
+import { eventually } from "../tests/e2e/wait.ts";
 
 function line(more: Partial<ProgressView>): string {
   return progressLine({
@@ -69,7 +70,7 @@ Deno.test("ProgressBar draws until it is disposed of, and leaves an empty line",
     );
     assert.ok(stderr.text.startsWith("\ra  0 messages") && stderr.text.endsWith("\x1b[K"), stderr.text);
     progress.messages = 5;
-    while (!stderr.text.includes("5 messages")) await new Promise((resolve) => setTimeout(resolve, 10));
+    await eventually(() => stderr.text.includes("5 messages"), "it does not count");
   }
   assert.ok(stderr.text.endsWith("\x1b[K\r\x1b[K"));
   assert.ok(!stderr.text.includes("\x1b[0m"));

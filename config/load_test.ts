@@ -278,7 +278,14 @@ Deno.test("loadSettings() lists all that is wrong, wherever it is", async () => 
   place.write(PROJECT, "queue = false");
   const message = await place.refused({ IPC_OVERFLOW: "x" }, { defaults: { "log.level": "y" } });
   for (
-    const part of ["not TOML", "key zzz", "key yyy", "queue = false", 'IPC_OVERFLOW: overflow = "x"', 'default: log.level = "y"']
+    const part of [
+      "not TOML",
+      "key zzz",
+      "key yyy",
+      "queue = false",
+      'IPC_OVERFLOW: overflow = "x"',
+      'default: log.level = "y"',
+    ]
   ) {
     assertHolds(message, part);
   }

@@ -5,8 +5,8 @@ import { readListenSecrets } from "../config/listen_secrets.ts";
 import type { Settings } from "../config/settings.ts";
 import { readTokens } from "../config/tokens.ts";
 import { decodeError, encodeFrame, encodeHello, FLAGS, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
-import { pause } from "./dialects/testing.ts";
 import { controlRequest, RawClient, startTestBroker, type TestBroker, testSettings } from "./testing.ts";
+import { pause } from "../tests/e2e/wait.ts";
 
 const { ACK, BYE, CANCEL, ERROR, EVENT, HELLO, PING, PONG, REPLY, REQUEST, WELCOME } = FRAME_TYPES;
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { IpcError } from "../protocol/errors.ts";
 import { Lock, lockPath, readHolder } from "./lock.ts";
+import { pause } from "../tests/e2e/wait.ts";
 
 function setup() {
   const directory = Deno.makeTempDirSync({ prefix: "ipc-test-" }), state_dir = `${directory}/deep/state`;
@@ -48,7 +49,7 @@ Deno.test("Lock.take() waits for a holder that is going away", async () => {
     return lock;
   });
   // Longer than it would wait for one that is not going away.
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await pause(400);
   assert(!taken);
   first.release();
   const lock = await second;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type LogSink, openLog } from "./log_tape.ts";
+import { pause } from "../tests/e2e/wait.ts";
 
 /** Takes lines, or blocks until it is told to go on. */
 class TestSink implements LogSink {
@@ -117,7 +118,7 @@ Deno.test("openLog() goes on when its sink throws, and writes again when it work
     log.info("lost");
     await Promise.resolve();
   }
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await pause(0);
   sink.broken = false;
   log.info("seen");
   await log.close();
@@ -128,7 +129,7 @@ Deno.test("openLog() counts what a full disk did not take, and begins a new line
   const sink = new TestSink(), log = await openLog({ level: "info", format: "text" }, sink);
   sink.room = 90;
   for (let n = 1; n <= 3; n++) log.info("x".repeat(20), { n });
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await pause(0);
   sink.room = Infinity;
   log.info("seen");
   await log.close();

@@ -5,6 +5,7 @@ import { FLAGS } from "../protocol/frame.ts";
 import { encodeFrame, encodeHello, type Frame, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
 import { decodeError } from "../protocol/bodies.ts";
 import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./testing.ts";
+import { eventually } from "../tests/e2e/wait.ts";
 
 const { BYE, EVENT, HELLO, PING, PONG, REPLY, REQUEST, WELCOME } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -84,12 +85,11 @@ Deno.test("quota.connections: one more is told OVERLOADED at HELLO, who left mad
   const { refused_for } = await controlRequest(test.socket_dir, "stats") as { refused_for: unknown };
   assert.deepEqual(refused_for, { OVERLOADED: 5 });
   clients[0]!.close();
-  for (let tries = 0, let_in = false; !let_in; tries++) {
-    assert(tries < 100);
+  await eventually(async () => {
     const { client, first } = await knock(test, "greedy");
-    let_in = first.type === WELCOME;
     client.close();
-  }
+    return first.type === WELCOME;
+  }, "it is not let in");
   for (const client of clients) client.close();
 });
 
@@ -107,14 +107,12 @@ Deno.test("quota.channels: one more is refused to clients of that token, and wha
   // What is open already may be used.
   (await join(test, "greedy", { channel: "one" })).close();
   first.close();
-  let opened: RawClient | undefined;
-  for (let tries = 0; opened === undefined; tries++) {
-    assert(tries < 200);
+  const opened = await eventually(async () => {
     const { client, first } = await knock(test, "greedy", { channel: "four" });
-    if (first.type === WELCOME) opened = client;
-    else client.close();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    if (first.type === WELCOME) return client;
+    client.close();
+    return undefined;
+  }, "there is no room");
   for (const client of [second, asks, opened]) client.close();
 });
 

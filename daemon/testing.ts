@@ -102,6 +102,29 @@ export async function startTestBroker(
   };
 }
 
+/** A broker in a directory that another one may use as well. */
+export function startIn(socket_dir: string, change: (settings: Settings) => Settings = (settings) => settings) {
+  const mask = Deno.umask(), log = { debug() {}, info() {}, warning() {}, error() {} };
+  const settings = change(testSettings(socket_dir));
+  const started = startBroker({ settings, state_dir: `${socket_dir}/state`, version: "second", log });
+  return started.finally(() => Deno.umask(mask));
+}
+
+/** Whether somebody accepts connections on a channel's socket. */
+export async function reachable(test: TestBroker, channel: string): Promise<boolean> {
+  try {
+    (await RawClient.connect(test.socket_dir, channel)).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A PING, which is answered when what was sent before it has been taken. */
+export function ping(id: number): Uint8Array<ArrayBuffer> {
+  return encodeFrame({ type: FRAME_TYPES.PING, id });
+}
+
 /** A client that sends and takes frames, and does nothing by itself. */
 export class RawClient implements Disposable {
   readonly conn: Deno.Conn;

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { CliSandbox } from "./cli/sandbox.ts";
+import { eventually } from "./e2e/wait.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
 
@@ -24,7 +25,8 @@ Deno.test("README: the tutorial, typed line by line", async () => {
     if (line.endsWith("&")) {
       const [, verb, channel] = line.split(" ");
       sandbox.start(line.slice(0, -1));
-      await until(sandbox, `ipc clients ${channel} | grep -q ${verb}`);
+      const is_there = `ipc clients ${channel} | grep -q ${verb}`;
+      await eventually(async () => (await sandbox.sh(is_there)).code === 0, `still not: ${is_there}`);
     } else if (line.startsWith("tail -F")) {
       // It never ends. Where there is no such log it waits for one.
       assert.equal((await sandbox.sh(`timeout 1 sh -c '${line}'`)).code, 124);
@@ -47,10 +49,3 @@ Deno.test("README: every other command is one that ipc knows", async () => {
   assert(verbs.length > 10, `only ${verbs.length} commands`);
   for (const verb of new Set(verbs)) assert.equal((await sandbox.sh(`ipc ${verb} --help`)).code, 0, verb);
 });
-
-async function until(sandbox: CliSandbox, line: string): Promise<void> {
-  for (let tries = 0; (await sandbox.sh(line)).code !== 0; tries++) {
-    assert(tries < 200, `still not: ${line}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}

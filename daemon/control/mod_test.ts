@@ -2,6 +2,7 @@ import { CONTROL_BYTES_MAX } from "../../protocol/limits.ts";
 import assert from "node:assert/strict";
 import { decodeError, encodeFrame, type Encoding, ENCODINGS, FRAME_TYPES, type IpcError } from "../../protocol/mod.ts";
 import { RawClient, startTestBroker } from "../testing.ts";
+import { eventually } from "../../tests/e2e/wait.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 
@@ -207,11 +208,10 @@ Deno.test("control stats: what was counted does not fall when a channel closes, 
     refused_for: { PROTOCOL: 1 },
   });
   client.close();
-  let after = before;
-  for (let tries = 0; after.channels === 2 && tries < 200; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    after = await counted();
-  }
+  const after = await eventually(async () => {
+    const now = await counted();
+    return now.channels === 2 ? undefined : now;
+  }, "the channel stays open");
   assert.deepEqual({ ...after, bytes: 0 }, { ...before, channels: 1, bytes: 0 });
   assert(after.bytes >= before.bytes);
 });

@@ -4,7 +4,8 @@ import type { AccessDocument, AccessTable, Settings } from "../../config/setting
 import { decodeError, encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/mod.ts";
 import { encodeHello, encodeRoles, type Hello, type IpcError, PREFACE } from "../../protocol/mod.ts";
 import { RawClient, startTestBroker, type TestBroker } from "../testing.ts";
-import { LineClient, pause, simpleIpc } from "./testing.ts";
+import { LineClient, simpleIpc } from "./testing.ts";
+import { pause } from "../../tests/e2e/wait.ts";
 
 const { ACK, ERROR, EVENT, HELLO, PING, PONG, PRESENCE, REPLY, REQUEST, ROLES, WELCOME } = FRAME_TYPES;
 

@@ -3,7 +3,8 @@ import { FLAGS } from "../../protocol/frame.ts";
 import { encodeBody, encodeFrame, FRAME_TYPES } from "../../protocol/mod.ts";
 import { structuredCodec } from "../../protocol/structured_clone.ts";
 import { controlRequest, startTestBroker } from "../testing.ts";
-import { joinBinary, LineClient, pause } from "./testing.ts";
+import { joinBinary, LineClient } from "./testing.ts";
+import { pause } from "../../tests/e2e/wait.ts";
 
 const { EVENT, REPLY, REQUEST } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);

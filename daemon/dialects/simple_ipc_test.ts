@@ -3,7 +3,8 @@ import { FLAGS } from "../../protocol/frame.ts";
 import { encodeBody, encodeError, encodeFrame, type Frame, FRAME_TYPES, IpcError } from "../../protocol/mod.ts";
 import { structuredCodec } from "../../protocol/structured_clone.ts";
 import { controlRequest, startTestBroker, type TestBroker } from "../testing.ts";
-import { joinBinary, LineClient, pause, simpleIpc } from "./testing.ts";
+import { joinBinary, LineClient, simpleIpc } from "./testing.ts";
+import { pause } from "../../tests/e2e/wait.ts";
 
 const { EVENT, REPLY, REQUEST } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);

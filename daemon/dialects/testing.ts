@@ -146,8 +146,3 @@ export async function simpleIpc(
 export function joinBinary(test: TestBroker, hello: Parameters<typeof RawClient.join>[2] = {}): Promise<RawClient> {
   return RawClient.join(test.socket_dir, "c", hello);
 }
-
-/** Waits for as long as it takes others to notice something, if they do. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -3,7 +3,8 @@ import { FLAGS } from "../../protocol/frame.ts";
 import { encodeBody, encodeError, encodeFrame, type Frame, FRAME_TYPES, IpcError } from "../../protocol/mod.ts";
 import { structuredCodec } from "../../protocol/structured_clone.ts";
 import { controlRequest, type RawClient, startTestBroker, type TestBroker } from "../testing.ts";
-import { joinBinary, LineClient, pause } from "./testing.ts";
+import { joinBinary, LineClient } from "./testing.ts";
+import { eventually, pause } from "../../tests/e2e/wait.ts";
 
 const { EVENT, REPLY, REQUEST } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -16,12 +17,10 @@ async function event(client: RawClient): Promise<[encoding: number, payload: str
 }
 
 async function isThere(test: TestBroker, clients: number): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+  await eventually(async () => {
     const found = await controlRequest(test.socket_dir, "channel", { channel: "c" }) as { clients: number };
-    if (found.clients === clients) return;
-    await pause(20);
-  }
-  assert.fail(`there are not ${clients} clients`);
+    return found.clients === clients;
+  }, `there are not ${clients} clients`);
 }
 
 const reply = (to: Frame, payload: string | Uint8Array<ArrayBuffer>, more: Partial<Frame> = {}) =>
@@ -167,11 +166,10 @@ Deno.test("text: after half-close no event stands before the reply that is waite
   await client.send("status\n");
   const asked = await handler.until(REQUEST);
   await client.halfClose();
-  for (let tries = 0; tries < 100; tries++) {
+  await eventually(async () => {
     const { listeners } = await controlRequest(test.socket_dir, "channel", { channel: "c" }) as { listeners: number };
-    if (listeners === 0) break;
-    await pause(10);
-  }
+    return listeners === 0;
+  }, "it listens still");
   await handler.send(encodeFrame({ type: EVENT, flags: 1, payload: encode("noise") }), reply(asked, "fine"));
   assert.equal(decode(await client.rest()), "fine\n");
 });

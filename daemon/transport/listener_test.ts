@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { IpcError } from "../../protocol/errors.ts";
 import { Listener, type ListenerOwner, type SocketAccess } from "./listener.ts";
 import { settled } from "./testing.ts";
+import { pause } from "../../tests/e2e/wait.ts";
 
 const NOBODY = 65_534;
 const OWNER_ALONE = { mode: 0o600, gid: undefined };
@@ -251,7 +252,7 @@ Deno.test("Listener hands a connection over only when there is a place for it, a
   await settled();
   free = false; // accept() is waiting since before
   using conn = await Deno.connect({ transport: "unix", path: test.path });
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause(20);
   assert.equal(test.accepted.length, 0);
   const before = full;
   full = Promise.withResolvers();

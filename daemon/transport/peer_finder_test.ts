@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { PeerCredentials } from "../identity.ts";
 import { Listener } from "./listener.ts";
 import { PeerFinder } from "./peer_finder.ts";
+import { pause } from "../../tests/e2e/wait.ts";
 
 const on_linux = { ignore: Deno.build.os !== "linux" };
 
@@ -42,7 +43,7 @@ Deno.test("PeerFinder says who connects, also when what it remembers is wrong", 
   const connect = async (at: number): Promise<void> => {
     const expected = found.length + 1;
     conns.push(await Deno.connect({ transport: "unix", path: test.paths[at]! }));
-    while (found.length < expected && test.failed.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (found.length < expected && test.failed.length === 0) await pause(1);
     assert.deepEqual(found.at(-1), { pid: Deno.pid, uid: Deno.uid(), gid: Deno.gid() });
   };
   for (let n = 0; n < 20; n++) await connect(n % 2);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { SocketStream } from "./socket_stream.ts";
+import { pause } from "../../tests/e2e/wait.ts";
 
 const unix = { ignore: Deno.build.os === "windows" };
 
@@ -61,7 +62,7 @@ Deno.test(
       const writing = (async () => {
         while (written < sent.length) written += await peer.write(sent.subarray(written));
       })();
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await pause(200);
       assert.ok(written < sent.length / 2, `${written} bytes were taken in`);
       const into = new Uint8Array(256 * 1024);
       for (let got = 0; got < sent.length;) got += (await stream.read(into))!;
@@ -84,7 +85,7 @@ Deno.test(
         }
         done = true;
       })();
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await pause(200);
       assert.ok(!done);
       const into = new Uint8Array(64 * 1024);
       for (let got = 0; got < bytes.length;) got += (await peer.read(into))!;
@@ -115,7 +116,7 @@ Deno.test("SocketStream.close() ends a read and a write in flight", unix, () =>
     const writing = (async () => {
       for (;;) await stream.write(new Uint8Array(64 * 1024));
     })();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(50);
     const failed = assert.rejects(writing, Deno.errors.BadResource);
     stream.close();
     assert.equal(await reading, null);

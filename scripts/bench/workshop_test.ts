@@ -1,4 +1,5 @@
 import { Interrupted, Workshop } from "./workshop.ts";
+import { eventually } from "../../tests/e2e/wait.ts";
 
 Deno.test("Workshop ends what it started, children included, and removes its directory", async () => {
   const workshop = await Workshop.open();
@@ -11,10 +12,7 @@ Deno.test("Workshop ends what it started, children included, and removes its dir
   const child = Number(await Deno.readTextFile(file));
   await workshop[Symbol.asyncDispose]();
   await started.stop();
-  for (let tries = 0; await runs(child); tries++) {
-    if (tries > 100) throw new Error(`process ${child} still runs`);
-    await new Promise((next) => setTimeout(next, 10));
-  }
+  await eventually(async () => !await runs(child), `process ${child} still runs`);
   await rejects(Deno.stat(workshop.directory), "No such file");
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { eventually } from "../e2e/wait.ts";
+import { eventually, pause } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
 import { hasTmux, Tmux } from "./tmux.ts";
 
@@ -88,7 +88,7 @@ Deno.test("ipc bench sub tells of gaps, of what came at once, and ends when its 
   assert.match(some.stdout, /^\d+ events on x, .* in [12]\d\dms: \d+ events\/s, .*\/s; /);
   const told = cli.start("ipc bench sub x");
   await cli.sh("ipc wait x --message");
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await pause(200);
   told.signal("SIGINT");
   await told.line((line) => /^\d+ events on x/.test(line) || undefined, "what it has counted");
   assert.equal(await told.exit(), 130);
@@ -201,7 +201,7 @@ Deno.test("ipc bench leaves nothing behind at Ctrl-C, TERM and HUP, and fails wh
     for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
       const bench = cli.start(`ipc bench ${part} --for 400ms`, { TMPDIR: `${cli.directory}/run` });
       await eventually(() => left(cli).length > before.length, "it has not begun");
-      await new Promise((resolve) => setTimeout(resolve, part === "events" ? 500 : 100));
+      await pause(part === "events" ? 500 : 100);
       bench.signal(signal);
       assert.equal(await bench.exit(), code);
       assert.deepEqual(left(cli), before);

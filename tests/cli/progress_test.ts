@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import type { Process } from "../e2e/process.ts";
 import { CliSandbox } from "./sandbox.ts";
 import { hasTmux, Tmux } from "./tmux.ts";
+import { pause } from "../e2e/wait.ts";
 
 const ignore = !hasTmux();
 if (ignore) console.error("skipped: there is no tmux here to look at the progress bar with");
@@ -39,7 +40,7 @@ Deno.test({ name: "ipc send shows on a terminal how far it has come, and leaves 
   assert.equal(filled!.length, Math.floor(cells * Number(percent) / 100 + 0.5 / cells), bar);
   assert.ok((await terminal.screen("-e")).includes("\x1b[32m="), "the bar has no colour");
   // It is drawn in place, and ends with what was there before.
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await pause(500);
   assert.equal((await terminal.screen()).split("\n").length, 2);
   listener.signal("SIGCONT");
   assert.equal(await terminal.shows((screen) => screen.endsWith("$")), `${typed}\nleft with 0\n$`);

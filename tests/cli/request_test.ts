@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { type Channel, connect, type Handler, IpcError } from "../../client/mod.ts";
 import { CliSandbox } from "./sandbox.ts";
+import { pause } from "../e2e/wait.ts";
 
 async function handler(cli: CliSandbox, channel: string, handle: Handler): Promise<Channel> {
   const connected = await connect(channel, { socket_dir: cli.socket_dir, handle: true });
@@ -33,7 +34,7 @@ Deno.test("ipc request prints the parts of a reply as they come", async () => {
     // Bytes get no line feed.
     while (request.running) {
       goOn();
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(10);
     }
     assert.equal(await request.exit(), 0);
     assert.equal((await request.line((line) => line, "print")).trimEnd(), '\ufffd{"three":3}');
@@ -49,7 +50,7 @@ Deno.test("ipc request --replies ends after as many parts or replies, and cancel
     signal.addEventListener("abort", () => left.resolve());
     for (let n = 1;; n++) {
       yield n;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
   });
   assert.deepEqual(await cli.sh("ipc request --replies 3 parts x"), { code: 0, stdout: "1\n2\n3\n", stderr: "" });

@@ -10,7 +10,7 @@ import { encodeBody } from "../../protocol/msgpack.ts";
 import { structuredCodec } from "../../protocol/structured_clone.ts";
 import { readTapeLine, type TapedEvent, tapeLine } from "../../commands/tape.ts";
 import type { Process } from "../e2e/process.ts";
-import { eventually } from "../e2e/wait.ts";
+import { eventually, pause } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
 
 /** Starts a recorder, and waits until it misses nothing. */
@@ -114,7 +114,7 @@ Deno.test("ipc replay waits for longer than a timer can, and ends at once by a s
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
     const replay = cli.start("ipc replay tape");
     await listener.line((line) => line === "a" || undefined, "print a");
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
     replay.signal(signal);
     assert.equal(await replay.exit(), code);
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Channel, connect, control } from "../../client/mod.ts";
 import { type Overflow, OVERFLOWS } from "../../protocol/bodies.ts";
 import { Sandbox } from "../e2e/harness.ts";
-import { eventually, within } from "../e2e/wait.ts";
+import { eventually, pause, within } from "../e2e/wait.ts";
 import { figure } from "./figures.ts";
 import { type Dialect, DIALECTS, SlowListener, type Told } from "./slow_listener.ts";
 
@@ -75,7 +75,7 @@ async function play(sandbox: Sandbox, each: Case): Promise<number> {
   sent.then(() => waits = false, () => {});
   if (policy === "block") {
     // Its publisher waits for it, however long; half a second is for seeing that.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pause(500);
     assert(waits, "the publisher did not wait");
   } else await within(sent, "the publisher waits for a listener that does not ask it to");
   if (policy === "drop") {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import ts from "typescript";
 import { connect, type Message } from "../../client/mod.ts";
-import { certificates, sha256, startNetworkBroker, until, Wire } from "../../client/testing.ts";
+import { certificates, sha256, startNetworkBroker, Wire } from "../../client/testing.ts";
 import { installed } from "../interop/program.ts";
+import { eventually } from "../e2e/wait.ts";
 
 const PACKAGE = Deno.makeTempDirSync({ prefix: "ipc-npm-" });
 addEventListener("unload", () => Deno.removeSync(PACKAGE, { recursive: true }));
@@ -91,7 +92,7 @@ nodeTest("node: events both ways, structured payloads, five million bytes", asyn
     ]);
     assert.deepEqual(told[0]!.headers, { n: 1 });
     assert.deepEqual(await node.next(), { listeners: 1 });
-    await until(() => got.length === 2, "what node sent");
+    await eventually(() => got.length === 2, "what node sent");
     const circle = got[0]!.data as Record<string, unknown>;
     assert.equal(circle.self, circle);
     assert.deepEqual(circle.map, new Map([[1, new Date(0)]]));
@@ -174,7 +175,7 @@ nodeTest("node: a publisher that is cut sends nothing twice, and counts what may
   await listener.flush();
   const node = new NodeStep("publish", { channel: `tcp://127.0.0.1:${tcp.port}/publish`, count: 20_000 });
   for (let cuts = 1; cuts <= 4; cuts++) {
-    await until(() => got.length > cuts * 3_000, "more events");
+    await eventually(() => got.length > cuts * 3_000, "more events");
     tcp.cut();
   }
   const { lost } = await node.next() as { lost: number };

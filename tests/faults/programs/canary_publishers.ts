@@ -10,6 +10,7 @@ import { numbered } from "../../e2e/programs/numbered.ts";
 import { given, obey, tell } from "../../e2e/programs/program.ts";
 import { CLOCK_AT, type Publisher } from "../canary_account.ts";
 import { Stretches } from "../stretches.ts";
+import { pause } from "../../e2e/wait.ts";
 
 const TICK_MS = 5;
 /** Events on the way; a publisher that has so many waits, or a broker that stands still would cost it all its memory. */
@@ -55,7 +56,7 @@ class Canary {
 
   /** Sends until something is accepted, which is the last event then. */
   async finish(): Promise<void> {
-    while (!await this.send() && this.closed === undefined) await rest(AGAIN_MS);
+    while (!await this.send() && this.closed === undefined) await pause(AGAIN_MS);
   }
 
   plain(): Publisher {
@@ -85,11 +86,7 @@ await obey({
     clearInterval(timer);
     await Promise.all(canaries.map((canary) => canary.finish()));
     // The last was answered after all others.
-    while (canaries.some(({ waiting, closed }) => waiting > 0 && closed === undefined)) await rest(TICK_MS);
+    while (canaries.some(({ waiting, closed }) => waiting > 0 && closed === undefined)) await pause(TICK_MS);
     tell("done", { canaries: canaries.map((canary) => canary.plain()) });
   },
 });
-
-function rest(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -6,6 +6,7 @@
  */
 import { connect } from "../../../client/mod.ts";
 import { given, obey, tell } from "../../e2e/programs/program.ts";
+import { pause } from "../../e2e/wait.ts";
 
 /** What it reports. */
 export interface HonestReport {
@@ -41,7 +42,7 @@ async function visit(name: string): Promise<void> {
 async function visits(name: string): Promise<void> {
   for (;;) {
     await visit(name);
-    await new Promise((resolve) => setTimeout(resolve, options.rest_ms));
+    await pause(options.rest_ms);
   }
 }
 
