@@ -36,7 +36,7 @@ export interface ClientInfo {
   /** As it said itself. */
   pid: number | null;
   /** What the kernel says of it, if the broker asks; see `peer_credentials` in docs/configuration.md. */
-  credentials: { pid: number; uid: number; gid: number } | null;
+  credentials: { pid: number; uid: number; gid: number; groups: number[] } | null;
   listen: boolean;
   handle: boolean;
   presence: boolean;

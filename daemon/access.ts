@@ -165,10 +165,14 @@ function testOf(subject: string): Test {
       const fits = channelGlob(value);
       return ({ name }) => fits(name);
     }
-    case "uid":
-      return ({ credentials }) => credentials?.uid === Number(value);
-    case "gid":
-      return ({ credentials }) => credentials?.gid === Number(value);
+    case "uid": {
+      const uid = Number(value);
+      return ({ credentials }) => credentials?.uid === uid;
+    }
+    case "gid": {
+      const gid = Number(value);
+      return ({ credentials }) => credentials?.gid === gid || credentials?.groups.includes(gid) === true;
+    }
     default:
       throw new Error(`a rule that was not checked: ${subject}`);
   }

@@ -19,8 +19,8 @@ function policy(rules: Partial<AccessRules>): Policy {
   return new Policy({ ...NOTHING, ...rules });
 }
 
-function who(token?: string, name = "", uid?: number): Identity {
-  return { token, name, credentials: uid === undefined ? undefined : { pid: 1, uid, gid: uid + 1 } };
+function who(token?: string, name = "", uid?: number, groups: readonly number[] = []): Identity {
+  return { token, name, credentials: uid === undefined ? undefined : { pid: 1, uid, gid: uid + 1, groups } };
 }
 
 /** Whether somebody may send on a channel. */
@@ -55,6 +55,11 @@ Deno.test("Policy.permissions() knows people by token, name, user and group, and
     ["uid:0", ANONYMOUS, false],
     ["gid:1001", who(undefined, "", 1000), true],
     ["gid:1000", who(undefined, "", 1000), false],
+    ["gid:7", who(undefined, "", 1000, [5, 7]), true],
+    ["gid:5", who(undefined, "", 1000, [5, 7]), true],
+    ["gid:6", who(undefined, "", 1000, [5, 7]), false],
+    ["uid:7", who(undefined, "", 1000, [5, 7]), false],
+    ["gid:7", ANONYMOUS, false],
   ];
   for (const [subject, identity, fits] of rows) {
     assert.equal(sends({ all: { send: { allow: [subject] } } }, identity), fits, `allow ${subject}`);
@@ -184,7 +189,10 @@ const rules: fc.Arbitrary<AccessRules> = fc.record({
 const identity = fc.record({
   token: fc.option(names, { nil: undefined }),
   name: fc.oneof(names, fc.constant("")),
-  credentials: fc.option(fc.record({ pid: fc.nat(), uid: fc.nat(3), gid: fc.nat(3) }), { nil: undefined }),
+  credentials: fc.option(
+    fc.record({ pid: fc.nat(), uid: fc.nat(3), gid: fc.nat(3), groups: fc.array(fc.nat(3), { maxLength: 2 }) }),
+    { nil: undefined },
+  ),
 });
 const action = fc.constantFrom(...CHANNEL_ACTIONS);
 

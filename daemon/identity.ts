@@ -4,11 +4,17 @@
  * @module
  */
 
-/** What the kernel says of the process at the other end of a Unix socket (`SO_PEERCRED`, unix(7)), as of its connect. */
+/**
+ * What the kernel says of the process at the other end of a Unix socket (`SO_PEERCRED` and `SO_PEERGROUPS`, unix(7)), as of
+ * its connect.
+ */
 export interface PeerCredentials {
   readonly pid: number;
   readonly uid: number;
+  /** The process's own group. */
   readonly gid: number;
+  /** Its other groups; its own may be among them. */
+  readonly groups: readonly number[];
 }
 
 /** See the module's head. */

@@ -6,7 +6,7 @@ import { Account, Accounts, type Countable, type Quota, UNLIMITED } from "./quot
 
 const QUOTA: Quota = { connections: 2, queued_bytes: 1_000, requests: 3, channels: 1 };
 const token = (name: string): Identity => ({ ...ANONYMOUS, token: name });
-const user = (uid: number): Identity => ({ ...ANONYMOUS, credentials: { pid: 1, uid, gid: 1 } });
+const user = (uid: number): Identity => ({ ...ANONYMOUS, credentials: { pid: 1, uid, gid: 1, groups: [] } });
 
 function setup(own: Record<string, Quota> = {}) {
   const accounts = new Accounts();

@@ -1,5 +1,5 @@
 /**
- * Finds out who connected to a Unix socket: `SO_PEERCRED`, as of the moment of connect(2).
+ * Finds out who connected to a Unix socket: `SO_PEERCRED` and `SO_PEERGROUPS`, as of the moment of connect(2).
  *
  * The kernel answers for a file descriptor, and Deno does not say which one a connection has. It can be found, though:
  * getsockname(2) says of an accepted socket at which path it was accepted, SO_COOKIE gives each socket of the system a
@@ -12,6 +12,8 @@
  * The kernel gives the lowest number that is free, so the numbers that are no living connection's are tried from below,
  * and the first or second is it: what it costs does not grow with the connections. What is remembered of a number only
  * says where to look first. Is nothing found, all that are open are looked at.
+ *
+ * A kernel that cannot say in which groups somebody is (before Linux 4.13) says too little: a rule may deny one of them.
  *
  * @module
  */
@@ -28,11 +30,16 @@ const SYMBOLS = {
 } as const;
 
 /** Of socket(7), on the processors that Deno runs on. */
-const SOL_SOCKET = 1, SO_PEERCRED = 17, SO_ACCEPTCONN = 30, SO_COOKIE = 57, AF_UNIX = 1;
+const SOL_SOCKET = 1, SO_PEERCRED = 17, SO_ACCEPTCONN = 30, SO_COOKIE = 57, SO_PEERGROUPS = 59, AF_UNIX = 1;
 /** Of poll(2). */
 const POLLNVAL = 32, POLLFD_BYTES = 8;
 /** `struct sockaddr_un`: the family, and 108 bytes of path. */
 const ADDRESS_BYTES = 110;
+
+/** As many groups as most users have. */
+const GROUPS = 64;
+/** Of so many users the groups are remembered, so that their connections share them. */
+const USERS_MAX = 1_000;
 
 /** What is remembered of a descriptor's number. */
 const UNKNOWN = 0, CONNECTION = 1, OTHER = 2;
@@ -73,6 +80,9 @@ export class PeerFinder {
   readonly #cookie = new BigUint64Array(1);
   readonly #flag = new Uint32Array(1);
   readonly #credentials = new Int32Array(3);
+  #groups = new Uint32Array(GROUPS);
+  /** Those of each user that were found last. */
+  readonly #groups_of = new Map<number, readonly number[]>();
   readonly #address = new Uint8Array(ADDRESS_BYTES);
   readonly #length = new Uint32Array(1);
   readonly #polled = new Uint8Array(POLLED * POLLFD_BYTES);
@@ -216,8 +226,25 @@ export class PeerFinder {
 
   #credentialsOf(descriptor: number): PeerCredentials | undefined {
     if (!this.#option(descriptor, SO_PEERCRED, this.#credentials)) return undefined;
-    const [pid, uid, gid] = this.#credentials;
-    return { pid: pid!, uid: uid! >>> 0, gid: gid! >>> 0 };
+    const pid = this.#credentials[0]!, uid = this.#credentials[1]! >>> 0, gid = this.#credentials[2]! >>> 0;
+    const groups = this.#groupsOf(descriptor, uid);
+    return groups === undefined ? undefined : { pid, uid, gid, groups };
+  }
+
+  #groupsOf(descriptor: number, uid: number): readonly number[] | undefined {
+    const { getsockopt } = this.#library.symbols, each = Uint32Array.BYTES_PER_ELEMENT;
+    this.#length[0] = this.#groups.byteLength;
+    while (getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, this.#groups, this.#length) !== 0) {
+      // If they are too many it has said how many they are.
+      if (this.#length[0] <= this.#groups.byteLength) return undefined;
+      this.#groups = new Uint32Array(this.#length[0] / each);
+    }
+    const found = this.#groups.subarray(0, this.#length[0] / each), known = this.#groups_of.get(uid);
+    if (known?.length === found.length && found.every((group, at) => group === known[at])) return known;
+    const groups = [...found];
+    if (this.#groups_of.size >= USERS_MAX) this.#groups_of.clear();
+    this.#groups_of.set(uid, groups);
+    return groups;
   }
 
   #isUnix(descriptor: number): boolean {

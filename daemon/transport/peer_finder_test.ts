@@ -5,6 +5,13 @@ import { PeerFinder } from "./peer_finder.ts";
 import { pause } from "../../tests/e2e/wait.ts";
 
 const on_linux = { ignore: Deno.build.os !== "linux" };
+const OWN = { pid: Deno.pid, uid: Deno.uid(), gid: Deno.gid(), groups: ownGroups() };
+
+function ownGroups(): number[] {
+  if (on_linux.ignore) return [];
+  const line = /^Groups:(.*)$/m.exec(Deno.readTextFileSync("/proc/self/status"))![1]!;
+  return line.split(/\s+/).filter((word) => word !== "").map(Number);
+}
 
 /** Listeners of the test's own that know who connects. */
 async function setup(count: number, accepted: (conn: Deno.UnixConn, credentials: PeerCredentials, at: number) => void) {
@@ -44,7 +51,7 @@ Deno.test("PeerFinder says who connects, also when what it remembers is wrong", 
     const expected = found.length + 1;
     conns.push(await Deno.connect({ transport: "unix", path: test.paths[at]! }));
     while (found.length < expected && test.failed.length === 0) await pause(1);
-    assert.deepEqual(found.at(-1), { pid: Deno.pid, uid: Deno.uid(), gid: Deno.gid() });
+    assert.deepEqual(found.at(-1), OWN);
   };
   for (let n = 0; n < 20; n++) await connect(n % 2);
   // Closed without a word to the finder: their numbers, and those of files, become connections' again.
@@ -101,7 +108,7 @@ Deno.test("PeerFinder.of() says whose a descriptor is, as node:net names one", o
   });
   await new Promise<void>((listening) => server.listen(`${directory}/socket`, listening));
   const conn = await Deno.connect({ transport: "unix", path: `${directory}/socket` });
-  assert.deepEqual(await found.promise, { pid: Deno.pid, uid: Deno.uid(), gid: Deno.gid() });
+  assert.deepEqual(await found.promise, OWN);
   for (const descriptor of [-1, 0, 999_999]) assert.equal(peers.of(descriptor), undefined);
   conn.close();
   await new Promise((closed) => server.close(closed));

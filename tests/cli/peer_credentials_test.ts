@@ -49,8 +49,10 @@ Deno.test("ipc clients and inspect show the process and user that the kernel nam
   const lines = (await cli.sh("ipc clients --json")).stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
   const [honest, lying] = ["honest", "liar"].map((name) => lines.find((line) => line.name === name));
   const ids = { uid: Deno.uid(), gid: Deno.gid() };
-  assert.deepEqual([honest.pid, honest.credentials], [listener.pid, { pid: listener.pid, ...ids }]);
-  assert.deepEqual([lying.pid, lying.credentials], [broker, { pid: Deno.pid, ...ids }]);
+  const groups: number[] = honest.credentials.groups;
+  assert(groups.every(Number.isInteger), String(groups));
+  assert.deepEqual([honest.pid, honest.credentials], [listener.pid, { pid: listener.pid, ...ids, groups }]);
+  assert.deepEqual([lying.pid, lying.credentials], [broker, { pid: Deno.pid, ...ids, groups }]);
   for (const command of ["ipc clients", "ipc inspect x"]) {
     const { stdout } = await cli.sh(command);
     assert.match(stdout, /PID {2}USER/);

@@ -12,7 +12,8 @@ import { eventually } from "../e2e/wait.ts";
 import { figure } from "./figures.ts";
 import { STRANGER, type User, Users } from "./users.ts";
 
-const OTHER: User = { uid: 23_456, gid: 23_456 };
+/** In more groups than are asked for at first. */
+const OTHER: User = { uid: 23_456, gid: 23_456, groups: Array.from({ length: 100 }, (_, at) => 30_000 + at) };
 const CHANNELS = 8, PROCESSES = 3;
 /** How many may be connected and not known, as a broker has it. */
 const STRANGERS_MAX = 64;
@@ -26,13 +27,14 @@ export async function verifyCallers(count: number): Promise<void> {
   const peers = new PeerFinder(), wrong: string[] = [], failed: unknown[] = [];
   let right = 0, strangers = 0, place: PromiseWithResolvers<void> | undefined;
 
-  const check = async (conn: Deno.UnixConn, { pid, uid, gid }: PeerCredentials, at: number): Promise<void> => {
-    const bytes = new Uint8Array(100), length = await conn.read(bytes).catch(() => null);
+  const check = async (conn: Deno.UnixConn, { pid, uid, gid, groups }: PeerCredentials, at: number): Promise<void> => {
+    const bytes = new Uint8Array(1_000), length = await conn.read(bytes).catch(() => null);
     // Not at once, so that numbers come free in no order.
     if (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 5 * Math.random()));
     const said = new TextDecoder().decode(bytes.subarray(0, length ?? 0)).split("\n")[0];
-    if (said === `${pid} ${uid} ${gid} ${at}`) right++;
-    else wrong.push(`${said} is not ${pid} ${uid} ${gid} ${at}`);
+    const found = `${pid} ${uid} ${gid} ${groups} ${at}`;
+    if (said === found) right++;
+    else wrong.push(`${said} is not ${found}`);
     conn.close();
     if (--strangers < STRANGERS_MAX) place?.resolve();
   };

@@ -6,7 +6,10 @@ import type { Process } from "../e2e/process.ts";
 import { startCanaries } from "./canaries.ts";
 import { ROOT, STRANGER, type User, Users, WITH_USERS } from "./users.ts";
 
-const ALICE: User = { uid: 12_001, gid: 12_001, groups: [12_000] }, BOB: User = { uid: 12_002, gid: 12_000 };
+/** A group by which all of them are let in: one's own group, or one more. */
+const TEAM = 12_000, SUSPENDED = 12_100;
+const ALICE: User = { uid: 12_001, gid: 12_001, groups: [TEAM, 12_003] }, BOB: User = { uid: 12_002, gid: TEAM };
+const MALLORY: User = { uid: 12_004, gid: TEAM, groups: [12_001, SUSPENDED] };
 
 const RULES = `
 mode = "0666"
@@ -16,7 +19,7 @@ peer_credentials = true
 admin = { allow = ["uid:0"] }
 
 [channels.jobs.access]
-send = { allow = ["uid:12001", "gid:12000"] }
+send = { allow = ["gid:${TEAM}"], deny = ["gid:${SUSPENDED}"] }
 listen = { allow = ["uid:0"], deny = ["uid:12002"] }
 `;
 
@@ -34,6 +37,7 @@ Deno.test("rules by user and group hold for real ones, whatever they call themse
   const rows: [User, string, number, RegExp][] = [
     [ALICE, "ipc send jobs hello", 0, /^$/],
     [BOB, "ipc send jobs hello", 0, /^$/],
+    [MALLORY, "ipc send jobs hello", 77, /of user 12004 without a token may not send/],
     [STRANGER, "ipc send --name uid:12001 jobs hello", 77, /a client called "uid:12001" of user 12345 .* may not send/],
     [BOB, "ipc listen -n 1 --no-autostart jobs", 77, /of user 12002 without a token may not listen on channel "jobs"/],
     [ALICE, "ipc listen -n 1 --no-autostart jobs", 77, /of user 12001 without a token may not listen/],
@@ -46,6 +50,11 @@ Deno.test("rules by user and group hold for real ones, whatever they call themse
     assert.equal(outcome.code, code, `${user.uid}: ${line}: ${outcome.stderr}`);
     assert.match(outcome.stderr, said, line);
   }
+  const listener = users.start(ALICE, "ipc listen --ready-fd 2 --no-autostart logs");
+  await listener.says("subscribed");
+  const { stdout } = await users.sh(ALICE, "ipc inspect --json logs");
+  const [{ credentials: { uid, gid, groups } }] = JSON.parse(stdout).client_list;
+  assert.deepEqual({ uid, gid, groups }, ALICE);
   assert(process.running);
 });
 

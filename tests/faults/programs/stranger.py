@@ -68,7 +68,8 @@ def tell(count, paths):
         at = random.randrange(len(paths))
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(paths[at])
-        connection.sendall(b"%d %d %d %d\n" % (os.getpid(), os.getuid(), os.getgid(), at))
+        groups = ",".join(map(str, os.getgroups()))
+        connection.sendall(b"%d %d %d %s %d\n" % (os.getpid(), os.getuid(), os.getgid(), groups.encode(), at))
         kept.append(connection)
         while len(kept) > random.randrange(40):
             kept.pop(random.randrange(len(kept))).close()

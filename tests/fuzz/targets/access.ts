@@ -63,7 +63,8 @@ function tableOf(choices: Choices): AccessTable {
 }
 
 function identityOf(choices: Choices): Identity {
-  const credentials = { pid: 1, uid: choices.pick([0, 1000, 7]), gid: choices.pick([0, 1000, 7]) };
+  const id = () => choices.pick([0, 1000, 7]);
+  const credentials = { pid: 1, uid: id(), gid: id(), groups: choices.many(choices.below(3), id) };
   return {
     token: choices.pick([undefined, "ops", "build", ""]),
     name: choices.pick(["", "ops", "*", "uid:0"]),
@@ -103,7 +104,9 @@ function isOne(subject: string, { token, name, credentials }: Identity): boolean
   const [kind, value] = subject.split(":") as [string, string];
   if (kind === "token") return token !== undefined && like(value, token);
   if (kind === "name") return like(value, name);
-  return credentials !== undefined && String(kind === "uid" ? credentials.uid : credentials.gid) === value;
+  if (credentials === undefined) return false;
+  const { uid, gid, groups } = credentials, ids = kind === "uid" ? [uid] : [gid, ...groups];
+  return ids.map(String).includes(value);
 }
 
 function like(glob: string, text: string): boolean {
