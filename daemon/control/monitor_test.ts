@@ -5,7 +5,7 @@ import { decodeError, encodeFrame, type Encoding, ENCODINGS, FLAGS, FRAME_TYPES 
 import { MONITORED_AT_ONCE_MAX, MONITORS_MAX } from "../router/monitors.ts";
 import { RawClient, startTestBroker, testSettings } from "../testing.ts";
 
-const { CANCEL, EVENT, PING, PONG, REPLY, REQUEST } = FRAME_TYPES;
+const { BYE, CANCEL, EVENT, PING, PONG, REPLY, REQUEST } = FRAME_TYPES;
 const text = (value: string) => new TextEncoder().encode(value);
 
 // deno-lint-ignore no-explicit-any -- what a test looks into
@@ -275,4 +275,14 @@ Deno.test("monitor needs admin, and on each channel listen and see; a reload tha
   access = rules({ admin: allow("name:other") });
   await test.broker.reload();
   assert.equal(await again.client.reasonOfEnd(), "FORBIDDEN");
+
+  access = rules({ admin: allow("name:boss") });
+  await test.broker.reload();
+  using once_more = await Watcher.start(test.socket_dir, {}, "boss");
+  using _other = await RawClient.join(test.socket_dir, "open");
+  await once_more.next();
+  access = rules({ admin: allow("name:boss"), see: allow("name:nobody") });
+  await test.broker.reload();
+  const why = decodeError((await once_more.client.until(BYE)).payload).message;
+  assert.equal(why, 'a client called "boss" without a token may not see who is on channel "open": a rule denies it');
 });

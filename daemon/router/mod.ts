@@ -242,9 +242,10 @@ export class Router {
       } else if (lost !== undefined) leaving.push([client, forbidden(lost, name, identity)]);
     }
     for (const [client, channel] of this.monitors.revoked()) {
-      const error = client.may.admin
-        ? forbidden("listen", channel, client.identity)
-        : forbidden("admin", client.channel.name, client.identity);
+      const { identity, may: { admin } } = client, { see } = policy.permissions(identity, channel);
+      const error = admin
+        ? forbidden(see ? "listen" : "see", channel, identity)
+        : forbidden("admin", client.channel.name, identity);
       leaving.push([client, error]);
     }
     // All of them first: that one leaves must not be told to another one.
