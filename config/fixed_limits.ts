@@ -146,5 +146,11 @@ export function fixedLimits(): readonly Limit[] {
     ),
     limit("structured_characters_max", limits.STRUCTURED_CHARACTERS_MAX, "characters", "the same as JSON"),
     limit("converted_bytes_max", limits.CONVERTED_BYTES_MAX, "bytes", "a payload that is put into a text"),
+    limit(
+      "reply_parts_max",
+      limits.REPLY_PARTS_MAX,
+      "count",
+      "parts, not all text, of a reply to a client of Simple IPC",
+    ),
   ];
 }

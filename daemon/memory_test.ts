@@ -86,11 +86,13 @@ function heldBy({ channel }: TestRouter, clients: readonly TestClient[]): number
   const parts = [...channel.history.memory()];
   let entries = 0;
   if (channel.retained !== undefined) parts.push(channel.retained);
-  for (const { outbox, scanner } of clients) {
+  let asked_bytes = 0;
+  for (const { outbox, scanner, client } of clients) {
+    for (const { held_bytes } of client.requests.values()) asked_bytes += held_bytes;
     parts.push(scanner.bytes, ...outbox.memory());
     entries += outbox.entries;
   }
-  return sizeOf(parts) + entries * ENTRY_BYTES;
+  return sizeOf(parts) + entries * ENTRY_BYTES + asked_bytes;
 }
 
 Deno.test("held_bytes is what queues, histories and read buffers hold, whatever happens, and nothing in the end", async () => {

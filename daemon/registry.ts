@@ -29,6 +29,12 @@ export interface ChannelRules {
   readonly request_timeout_ms: number;
 }
 
+/**
+ * What a request that is open costs the broker beside what is queued: itself, and each handler's part in it. It may stay
+ * for as long as its requester likes, so it counts towards what is held.
+ */
+export const OPEN_REQUEST_BYTES = 400, SERVED_BYTES = 56;
+
 /** A request that is not answered yet. */
 export interface OpenRequest<P> {
   readonly requester: Client<P>;
@@ -44,6 +50,8 @@ export interface OpenRequest<P> {
   readonly timeout_ms: number;
   /** When it times out, in milliseconds of the broker's clock. */
   readonly deadline_ms: number;
+  /** What it counts as. */
+  readonly held_bytes: number;
 }
 
 const NO_REQUESTS: ReadonlyMap<number, never> = new Map<number, never>();
@@ -66,6 +74,8 @@ export class Client<P> {
   bytes_out = 0;
   /** What it uses is counted here. */
   account: Account = NOBODY;
+  /** What all that it has asked and that is not answered counts as; see {@linkcode asks}. */
+  asked_bytes = 0;
   // Made when they are needed: most clients only listen, or only send.
   #requests: Map<number, OpenRequest<P>> | undefined;
   #serving: Set<OpenRequest<P>> | undefined;
@@ -95,13 +105,22 @@ export class Client<P> {
     return this.#requests ?? NO_REQUESTS;
   }
 
+  /** So much more is held because of what it has asked, or less. */
+  asks(bytes: number): void {
+    this.asked_bytes += bytes;
+    buffers.count(bytes);
+  }
+
   addRequest(open: OpenRequest<P>): void {
+    this.asks(open.held_bytes);
     (this.#requests ??= new Map()).set(open.id, open);
   }
 
   /** Whether it was open. */
   removeRequest(open: OpenRequest<P>): boolean {
-    return this.#requests?.delete(open.id) ?? false;
+    if (this.#requests?.delete(open.id) !== true) return false;
+    this.asks(-open.held_bytes);
+    return true;
   }
 
   /** Requests it has to answer. */

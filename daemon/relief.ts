@@ -5,8 +5,8 @@
  * them with the longest queue is closed. And all together may hold so much memory (`buffer_pool.ts`). Of that the channels'
  * histories may keep half, and what they retain a quarter: what is more goes first, of the largest, so that clients always
  * have a quarter to themselves. A client that comes back is told of the gap; that a retained event is gone is logged. If
- * that does not do, the connection that holds most is closed, for its queue or for a message that it has begun and not
- * finished, and the next, until a sixteenth is free again. Memory that many hold counts for each with its share, because
+ * that does not do, the connection that holds most is closed, for its queue, for what it has begun and not finished or for
+ * all the requests that it has open, and the next, until a sixteenth is free again. Memory that many hold counts for each with its share, because
  * letting go of it alone would free nothing.
  *
  * That there is too much is found in the middle of something, where nobody can be closed. So it is only noted then, and
@@ -43,8 +43,11 @@ interface Holding {
   connection: Connection;
   /** Of its queue. */
   queue: number;
-  /** Of what is read from it. */
-  message: number;
+  /** Of messages that it has not finished, or that wait for their turn, and of a reply that is gathered for it. */
+  messages: number;
+  /** Of requests that it has open. */
+  requests: number;
+  sum: number;
 }
 
 /** See the module's head. */
@@ -105,17 +108,24 @@ export class Relief {
   #holdings(): Holding[] {
     const holdings: Holding[] = [];
     for (const connection of this.#owner.connections) {
-      const queue = connection.outbox.held_bytes, message = buffers.share(connection.scanner.bytes);
-      if (queue + message > 0) holdings.push({ connection, queue, message });
+      const queue = connection.outbox.held_bytes;
+      const requests = this.#owner.clients.get(connection)?.asked_bytes ?? 0;
+      let messages = 0;
+      for (const part of connection.memory()) messages += buffers.share(part);
+      const sum = queue + messages + requests;
+      if (sum > 0) holdings.push({ connection, queue, messages, requests, sum });
     }
-    return holdings.sort((a, b) => b.queue + b.message - a.queue - a.message);
+    return holdings.sort((a, b) => b.sum - a.sum);
   }
 
-  #close({ connection, queue, message }: Holding): void {
-    const { router, clients } = this.#owner, client = clients.get(connection), queues = queue >= message;
+  #close({ connection, queue, messages, requests }: Holding): void {
+    const { router, clients } = this.#owner, client = clients.get(connection);
+    const queues = queue >= Math.max(messages, requests);
     const held = queues
       ? `${Math.round(queue)} of them wait for it`
-      : `a message that it has not finished takes ${Math.round(message)}`;
+      : messages >= requests
+      ? `${Math.round(messages)} of them are messages that are not finished`
+      : `${requests} of them are requests that it has open`;
     const why = `${buffers.held_bytes} bytes are held in all, limit is ${buffers.limit_bytes} (memory), and ${held}`;
     router.overloaded("memory", new IpcError("OVERLOADED", why));
     // Whoever was told already, or is nobody yet, has nothing to be told.

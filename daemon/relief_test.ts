@@ -4,8 +4,10 @@ import type { QuotaSettings, Settings } from "../config/settings.ts";
 import { FLAGS } from "../protocol/frame.ts";
 import { encodeFrame, encodeHello, type Frame, FRAME_TYPES, type Hello, PREFACE } from "../protocol/mod.ts";
 import { decodeError } from "../protocol/bodies.ts";
-import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./testing.ts";
+import { HEADER_BYTES } from "../protocol/limits.ts";
 import { eventually } from "../tests/e2e/wait.ts";
+import { LineClient, simpleIpc } from "./dialects/testing.ts";
+import { controlRequest, RawClient, startTestBroker, type TestBroker } from "./testing.ts";
 
 const { BYE, EVENT, HELLO, PING, PONG, REPLY, REQUEST, WELCOME } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -241,4 +243,79 @@ Deno.test("memory: what channels retain goes if it is over a quarter, rather tha
   assert(test.log.some((line) => line.includes("dropped a retained event to free memory")));
   for (const client of clients) await answers(client);
   for (const client of clients) client.close();
+});
+
+Deno.test("memory: what is gathered of a reply counts: who has most of it gathered is closed, and nobody else notices", async () => {
+  await using test = await small();
+  const handler = await RawClient.join(test.socket_dir, "c", { handle: true }), payload = new Uint8Array(MIB);
+  const ask = async (): Promise<[reply: Promise<Uint8Array>, asked: Frame]> => {
+    return [simpleIpc(test, 0, "1"), await handler.until(REQUEST)];
+  };
+  const answer = ([, { source, id }]: Awaited<ReturnType<typeof ask>>, bytes: Uint8Array<ArrayBuffer>, flags = 0) =>
+    handler.send(encodeFrame({ type: REPLY, flags, target: source, id, payload: bytes }));
+  const modest = await ask(), greedy = [await ask(), await ask(), await ask(), await ask()];
+  await answer(modest, payload, FLAGS.MORE);
+  const before = await test.held();
+  for (let n = 0; n < 3; n++) await answer(greedy[0]!, payload, FLAGS.MORE);
+  await answers(handler);
+  assert(await test.held() >= before + 3 * MIB);
+  for (let n = 0; n < 5; n++) for (const one of greedy) await answer(one, payload, FLAGS.MORE);
+  await answers(handler);
+  assert(await test.held() <= 16 * MIB);
+  assert((await overloads(test))["memory"]! >= 1);
+  assert(test.log.some((line) => line.includes("of them are messages that are not finished")));
+  await answer(modest, new Uint8Array(1));
+  assert.equal((await modest[0]).length, 1 + MIB + 1);
+  for (const one of greedy) await answer(one, new Uint8Array(1));
+  const lengths = (await Promise.all(greedy.map(([reply]) => reply))).map(({ length }) => length);
+  assert(lengths.includes(0), String(lengths));
+  handler.close();
+});
+
+Deno.test("memory: a message that waits for its turn counts until it is passed on", async () => {
+  await using test = await small();
+  const stuck = await RawClient.join(test.socket_dir, "c", { listen: true }), payload = new Uint8Array(7 * MIB);
+  const publisher = await RawClient.join(test.socket_dir, "c");
+  await publisher.send(encodeFrame({ type: EVENT, payload }));
+  await answers(publisher);
+  const before = await test.held();
+  using waiting = await LineClient.join(test);
+  await waiting.say({ type: "event", data: "x".repeat(2 * MIB), ack: true, id: 1 });
+  // The line as it came, and the message in it.
+  await eventually(async () => await test.held() >= before + 4 * MIB, "it does not count");
+  assert.equal((await stuck.until(EVENT)).payload.length, 7 * MIB);
+  assert.equal((await waiting.json())["type"], "ack");
+  assert.equal((await stuck.until(EVENT)).payload.length, 2 * MIB);
+  await eventually(async () => await test.held() < before, "it counts for ever");
+  for (const client of [stuck, publisher]) client.close();
+});
+
+Deno.test("memory: requests that are never answered count: who has most of them open is closed, and nobody else notices", async () => {
+  await using test = await small();
+  const handler = await RawClient.join(test.socket_dir, "c", { handle: true });
+  const modest = await RawClient.join(test.socket_dir, "c"), before = await test.held();
+  await modest.send(encodeFrame({ type: REQUEST, id: 1, payload: encode("modest") }));
+  let asked: Frame;
+  const served = (async () => {
+    for (let frame; (frame = await handler.next()) !== undefined && frame.type !== BYE;) {
+      if (frame.payload.length > 0) asked = frame;
+    }
+  })();
+  const count = 13_000, frames = new Uint8Array(count * HEADER_BYTES);
+  for (let id = 1; id <= count; id++) frames.set(encodeFrame({ type: REQUEST, id }), (id - 1) * HEADER_BYTES);
+  const greedy = await Promise.all([1, 2, 3].map(() => RawClient.join(test.socket_dir, "c")));
+  await greedy[0]!.send(frames);
+  await answers(greedy[0]!);
+  assert(await test.held() >= before + count * 400);
+  for (const client of greedy.slice(1)) await client.send(frames);
+  await eventually(async () => (await overloads(test))["memory"]! >= 1, "nobody is closed");
+  assert(await test.held() <= 16 * MIB);
+  assert(test.log.some((line) => line.includes("of them are requests that it has open")));
+  await answers(modest);
+  await handler.send(encodeFrame({ type: REPLY, target: asked!.source, id: asked!.id, payload: encode("yes") }));
+  assert.equal(new TextDecoder().decode((await modest.until(REPLY)).payload), "yes");
+  for (const client of [...greedy, modest]) client.close();
+  await eventually(async () => await test.held() <= before + MIB, "what was asked counts for ever");
+  handler.close();
+  await served.catch(() => {});
 });

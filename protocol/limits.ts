@@ -139,5 +139,11 @@ export const STRUCTURED_CHARACTERS_MAX = 16 * 1024 * 1024;
 /** A payload over this is not put into a text: one byte may become six characters, and a text has less than 2^29. */
 export const CONVERTED_BYTES_MAX = 64 * 1024 * 1024;
 
+/**
+ * A reply that goes to a client of Simple IPC in one piece may have come in so many parts that are not text: each becomes a
+ * JSON value of its own, which takes a microsecond.
+ */
+export const REPLY_PARTS_MAX = 65_536;
+
 /** How much of a payload a monitor is shown unless it asks for more, and at most. */
 export const MONITOR_PAYLOAD_BYTES = 256, MONITOR_PAYLOAD_BYTES_MAX = 64 * 1024;

@@ -15,7 +15,7 @@ import { frameOfLine, helloOfLine } from "./json_lines_in.ts";
 import { JSON_LINES } from "./json_lines_out.ts";
 import { LineReader } from "./line_reader.ts";
 import { isJson, loadConversion } from "./payloads.ts";
-import { publish } from "./publishing.ts";
+import { held, publish } from "./publishing.ts";
 import type { Service } from "./service.ts";
 import { TranslatingPeer } from "./translating_peer.ts";
 
@@ -65,9 +65,7 @@ async function takeLine(peer: TranslatingPeer, line: Uint8Array<ArrayBuffer>): P
   }
   if (read.type === FRAME_TYPES.REQUEST && !client.requests.has(read.id)) peer.asks(read.id);
   for (let wait; (wait = takeFrame(peer, frame)) !== undefined && connection.open;) {
-    connection.held_up = true;
-    await wait;
-    connection.held_up = false;
+    await held(connection, frame, wait);
     if (!connection.open) return;
   }
 }

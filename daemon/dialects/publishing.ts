@@ -4,6 +4,7 @@
  * @module
  */
 import { FLAGS, OFFSET } from "../../protocol/frame.ts";
+import type { Connection } from "../transport/connection.ts";
 import type { ConnectionPeer } from "./connection_peer.ts";
 import { acknowledge, takesRun } from "./frames.ts";
 
@@ -17,9 +18,7 @@ import { acknowledge, takesRun } from "./frames.ts";
 export async function publish(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>): Promise<boolean> {
   const { client, connection, router } = peer;
   for (let turn; takesRun(peer) && (turn = router.events.turn(client, frame.length)) !== undefined;) {
-    connection.held_up = true;
-    await turn;
-    connection.held_up = false;
+    await held(connection, frame, turn);
     if (!connection.open) return false;
   }
   if (!takesRun(peer)) return false;
@@ -28,4 +27,13 @@ export async function publish(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffe
   else router.events.single(client, frame);
   if ((flags & FLAGS.ACK) !== 0) acknowledge(client, [id], router);
   return true;
+}
+
+/** Waits with a message that cannot go on: its connection is not read from meanwhile, and it counts as what that holds. */
+export async function held(connection: Connection, frame: Uint8Array<ArrayBuffer>, wait: Promise<void>): Promise<void> {
+  connection.held_up = true;
+  connection.keep(frame);
+  await wait;
+  connection.letGo(frame);
+  connection.held_up = false;
 }

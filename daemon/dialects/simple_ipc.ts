@@ -13,14 +13,15 @@ import { encodeFrame, type Encoding, ENCODINGS, FLAGS, type Frame, FRAME_TYPES }
 import type { EncodedPayload } from "../../protocol/payload.ts";
 import type { Connection } from "../transport/connection.ts";
 import { type Door, endAfter, join } from "./entrance.ts";
-import { isJson, isStderr, joined, jsonOfPayload, loadConversion, payloadOfJson } from "./payloads.ts";
+import { isJson, isStderr, loadConversion, payloadOfJson } from "./payloads.ts";
 import { publish } from "./publishing.ts";
 import type { Service } from "./service.ts";
+import { GatheredReply } from "./simple_ipc_reply.ts";
 import { type Language, TranslatingPeer } from "./translating_peer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const JSON_FLAG = 0, BYTES_FLAG = 1;
+const BYTES_FLAG = 1;
 const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -31,7 +32,7 @@ const encoder = new TextEncoder();
  */
 export async function serveSimpleIpc(connection: Connection, door: Door, service: Service): Promise<void> {
   connection.farewell = () => NOTHING;
-  const language = new SimpleLanguage(() => connection.scanner.message_bytes_max);
+  const language = new SimpleLanguage(connection);
   let peer: TranslatingPeer | undefined;
   try {
     await loadConversion();
@@ -89,16 +90,16 @@ async function send(peer: TranslatingPeer, { encoding, bytes }: EncodedPayload):
   }
 }
 
-/** Gathers the one reply. */
+/** Writes the one reply. */
 class SimpleLanguage implements Language {
   /** What came in the place of a reply. */
   error: IpcError | undefined;
-  readonly #parts: Part[] = [];
-  readonly #limit: () => number;
-  #bytes = 0;
+  readonly #connection: Connection;
+  readonly #gathered: GatheredReply;
 
-  constructor(limit: () => number) {
-    this.#limit = limit;
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#gathered = new GatheredReply(connection);
   }
 
   /** It does not listen. */
@@ -107,17 +108,13 @@ class SimpleLanguage implements Language {
   }
 
   frame(frame: Frame): Bytes {
-    const { type, flags, payload } = frame;
-    if (type !== FRAME_TYPES.REPLY) return NOTHING;
-    const last = (flags & FLAGS.MORE) === 0;
-    if ((flags & FLAGS.ERROR) !== 0) this.error = decodeError(payload);
-    else if (last || !isStderr(frame)) this.#add((flags & FLAGS.ENCODING) as Encoding, payload);
-    if (!last || this.error !== undefined) return NOTHING;
+    if (frame.type !== FRAME_TYPES.REPLY || this.error !== undefined || !this.#connection.open) return NOTHING;
     try {
-      return this.#reply();
+      return this.#reply(frame);
     } catch (error) {
       if (!(error instanceof IpcError)) throw error;
       this.error = error;
+      this.#gathered.forget();
       return NOTHING;
     }
   }
@@ -130,43 +127,15 @@ class SimpleLanguage implements Language {
     return NOTHING;
   }
 
-  #add(encoding: Encoding, payload: Bytes): void {
-    this.#bytes += payload.length;
-    if (this.#bytes > this.#limit()) {
-      this.error = new IpcError("TOO_LARGE", `reply of ${this.#bytes} bytes or more, limit is ${this.#limit()}`);
-      this.#parts.length = 0;
-    } else this.#parts.push({ encoding, payload: payload.slice() });
-  }
-
-  /** A streamed reply is one text or one piece of bytes if all its parts are that, else the array of its parts. */
-  #reply(): Bytes {
-    const parts = this.#parts.filter(({ payload }) => payload.length > 0), only = parts[0] ?? this.#parts[0]!;
-    if (parts.length <= 1) return replyOf(only);
-    if (parts.every(({ encoding }) => encoding === ENCODINGS.TEXT || encoding === ENCODINGS.BYTES)) {
-      const encoding = parts.every((part) => part.encoding === ENCODINGS.TEXT) ? ENCODINGS.TEXT : ENCODINGS.BYTES;
-      return replyOf({ encoding, payload: joined(parts.map(({ payload }) => payload)) });
+  #reply(frame: Frame): Bytes {
+    const { flags, payload } = frame, encoding = (flags & FLAGS.ENCODING) as Encoding;
+    if ((flags & FLAGS.ERROR) !== 0) throw decodeError(payload);
+    if ((flags & FLAGS.MORE) !== 0) {
+      if (!isStderr(frame)) this.#gathered.add(encoding, payload);
+      return NOTHING;
     }
-    return flagged(JSON_FLAG, encoder.encode(`[${parts.map(jsonOf).join(",")}]`));
+    const reply = this.#gathered.end({ encoding, payload });
+    this.#gathered.forget();
+    return reply;
   }
-}
-
-interface Part {
-  encoding: Encoding;
-  payload: Bytes;
-}
-
-function replyOf(part: Part): Bytes {
-  if (part.encoding === ENCODINGS.BYTES) return flagged(BYTES_FLAG, part.payload);
-  return flagged(JSON_FLAG, encoder.encode(jsonOf(part)));
-}
-
-function jsonOf({ encoding, payload }: Part): string {
-  const value = jsonOfPayload(encoding, payload);
-  if (value.encoding === undefined) return value.text;
-  if (value.encoding === "base64") return `{"encoding":"base64","data":${value.text}}`;
-  throw new IpcError("SERIALIZATION", `reply of ${payload.length} bytes cannot be written as JSON`);
-}
-
-function flagged(flag: number, body: Bytes): Bytes {
-  return joined([new Uint8Array([flag]), body]);
 }

@@ -98,6 +98,32 @@ Deno.test("Simple IPC: an error closes the connection without a byte, and is cou
   assert.deepEqual(test.log.filter((line) => line.startsWith("error")), []);
 });
 
+Deno.test("Simple IPC: a reply may come in any number of pieces of text, and in 65,536 that are not", async () => {
+  await using test = await startTestBroker({ queue_bytes: 64 * 1024 * 1024 });
+  using handler = await joinBinary(test, { handle: true });
+  const pieces = (to: Frame, count: number, flags: number, text: string) => {
+    const one = part(to, flags | FLAGS.MORE, encode(text)), all = new Uint8Array(count * one.length);
+    for (let at = 0; at < count; at++) all.set(one, at * one.length);
+    return all;
+  };
+  const cases: [answer: (to: Frame) => Uint8Array[], reply: Uint8Array][] = [
+    [(to) => [pieces(to, 70_000, 1, "ab"), part(to, 1, encode("c"))], json(`"${"ab".repeat(70_000)}c"`)],
+    [
+      (to) => [pieces(to, 70_000, 1, "ab"), part(to, 0, new Uint8Array([0xff]))],
+      Uint8Array.from([1, ...encode("ab".repeat(70_000)), 0xff]),
+    ],
+    [(to) => [pieces(to, 65_535, 2, "1"), part(to, 1, encode("c"))], json(`[${"1,".repeat(65_535)}"c"]`)],
+    [(to) => [pieces(to, 65_536, 2, "1"), part(to, 1, encode("c"))], NOTHING],
+    [(to) => [pieces(to, 65_536, 1, "a"), part(to, 2, encode("1"))], NOTHING],
+    [(to) => [part(to, 1 | FLAGS.MORE), part(to, 0)], json('""')],
+  ];
+  for (const [at, [answer, expected]] of cases.entries()) {
+    const reply = simpleIpc(test, 0, '"ask"');
+    await handler.send(...answer(await handler.until(REQUEST)));
+    assert.deepEqual(await reply, expected, String(at));
+  }
+});
+
 Deno.test("Simple IPC: who does not go on is closed after as long as a request may take", async () => {
   await using test = await startTestBroker({ request_timeout_ms: 300 });
   using client = await LineClient.connect(test);

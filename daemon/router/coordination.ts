@@ -41,6 +41,9 @@ export interface Ticket {
   at: Place | undefined;
 }
 
+/** What a ticket costs the broker. */
+const TICKET_BYTES = 800;
+
 /** What a channel has. */
 interface Place {
   readonly channel: Channel<Peer>;
@@ -85,6 +88,7 @@ export class Coordination {
     if (refusal !== undefined) throw this.#refuse("requests", refusal);
     const ticket: Ticket = { client, id, told, since_ms: this.#now(), fence: 0, at: undefined };
     this.#tickets.set(client, own.set(id, ticket));
+    client.asks(TICKET_BYTES);
     return ticket;
   }
 
@@ -223,6 +227,7 @@ export class Coordination {
     own.delete(id);
     if (own.size === 0) this.#tickets.delete(client);
     client.account.give("requests");
+    client.asks(-TICKET_BYTES);
     if (at === undefined) return;
     at.barrier.leave(ticket);
     const next = at.gate.leave(ticket);

@@ -49,10 +49,13 @@ Deno.test("Coordination: who leaves with a lock and a place in the queue leaves 
   lock(a, 3);
   assert.deepEqual(told(), ["1/1 held", "1/2 waiting", "2/1 waiting", "1/3 waiting"]);
   assert.equal(a.client.account.requests, 3);
+  assert.deepEqual(a.client.asked_bytes, 3 * b.client.asked_bytes);
+  assert(b.client.asked_bytes > 0);
   router.leave(a.client);
   assert.deepEqual(told(), ["2/1 held"]);
   assert.deepEqual([a.client.account.requests, b.client.account.requests], [0, 1]);
   router.leave(b.client);
+  assert.deepEqual([a.client.asked_bytes, b.client.asked_bytes], [0, 0]);
   assert.deepEqual([router.coordination.uses(channel), router.coordination.gateOf(channel)], [false, undefined]);
 });
 

@@ -16,7 +16,14 @@ import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET } from "../../protoc
 import { DEADLINE_MS_MAX } from "../../protocol/limits.ts";
 import { Deadlines } from "../deadlines.ts";
 import type { Overload } from "../counters.ts";
-import type { Channel, Client, OpenRequest, Registry } from "../registry.ts";
+import {
+  type Channel,
+  type Client,
+  OPEN_REQUEST_BYTES,
+  type OpenRequest,
+  type Registry,
+  SERVED_BYTES,
+} from "../registry.ts";
 import type { Peer } from "./peer.ts";
 import type { Slow } from "./slow.ts";
 
@@ -89,6 +96,7 @@ export class Requests {
       answered: 0,
       timeout_ms: deadline,
       deadline_ms: deadline === DEADLINE_MS_MAX ? Infinity : this.#now() + deadline,
+      held_bytes: OPEN_REQUEST_BYTES + SERVED_BYTES * handlers.length,
     };
     client.addRequest(open);
     channel.requests_open++;

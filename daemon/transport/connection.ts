@@ -60,6 +60,8 @@ export class Connection implements OutboxOwner {
   #ending = false;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #closed: PromiseWithResolvers<void> | undefined;
+  /** See {@linkcode keep}. */
+  #kept: Uint8Array<ArrayBuffer>[] | undefined;
   /** A read that somebody has stopped waiting for. */
   #reading: Promise<boolean> | undefined;
 
@@ -93,6 +95,25 @@ export class Connection implements OutboxOwner {
   /** Whether it is to be read from. */
   get open(): boolean {
     return this.#open && !this.#ending;
+  }
+
+  /** Holds memory for this connection, beside what is read and what waits to be written, until it is closed at the latest. */
+  keep(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.open) return;
+    buffers.hold(bytes);
+    (this.#kept ??= []).push(bytes);
+  }
+
+  /** It needs not be held any more. */
+  letGo(bytes: Uint8Array<ArrayBuffer>): void {
+    const at = this.#kept?.indexOf(bytes) ?? -1;
+    if (at >= 0) buffers.release(this.#kept!.splice(at, 1)[0]!);
+  }
+
+  /** Everything that is held for messages that are not finished. */
+  *memory(): Generator<Uint8Array<ArrayBuffer>> {
+    yield this.scanner.bytes;
+    if (this.#kept !== undefined) yield* this.#kept;
   }
 
   /** Reads once into the scanner. False when the peer has closed, or nothing is to be read any more. */
@@ -151,7 +172,7 @@ export class Connection implements OutboxOwner {
     this.#open = false;
     clearTimeout(this.#linger);
     this.outbox.close();
-    this.scanner.close();
+    this.#forget();
     try {
       this.#stream.close();
     } catch {
@@ -166,7 +187,7 @@ export class Connection implements OutboxOwner {
     if (this.#ending || !this.#open) return;
     this.#ending = true;
     this.outbox.seal();
-    this.scanner.close();
+    this.#forget();
     this.#linger = setTimeout(() => this.close(), LINGER_MS_MAX);
     this.outbox.drained().then(() => this.close());
   }
@@ -182,5 +203,10 @@ export class Connection implements OutboxOwner {
     this.outbox.clear();
     this.outbox.pushFrames(frame);
     this.finish();
+  }
+
+  #forget(): void {
+    this.scanner.close();
+    for (const bytes of this.#kept?.splice(0) ?? []) buffers.release(bytes);
   }
 }
