@@ -6,7 +6,7 @@
 import { decodeError, type Hello } from "../protocol/bodies.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { IpcError } from "../protocol/errors.ts";
-import { encodeFrame, type Encoding, ENCODINGS, FLAGS, FRAME_TYPES } from "../protocol/frame.ts";
+import { encodeFrame, encodingOf, ENCODINGS, FLAGS, FRAME_TYPES } from "../protocol/frame.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { type Address, brokerAddress } from "./address.ts";
 import { type Link, openLink, writeAll } from "./link.ts";
@@ -110,7 +110,7 @@ async function readReply({ conn, scanner }: Link): Promise<unknown> {
     if (type === FRAME_TYPES.BYE) throw decodeError(frame.payload);
     if (type !== FRAME_TYPES.REPLY || frame.id !== REQUEST_ID) continue;
     if ((frame.flags & FLAGS.ERROR) !== 0) throw decodeError(frame.payload);
-    return decodePayload((frame.flags & FLAGS.ENCODING) as Encoding, frame.payload);
+    return decodePayload(encodingOf(frame.flags), frame.payload);
   }
 }
 

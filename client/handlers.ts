@@ -9,7 +9,7 @@
  */
 import { encodeError } from "../protocol/bodies.ts";
 import { ERROR_CODES, IpcError } from "../protocol/errors.ts";
-import { type Encoding, ENCODINGS, FLAGS, type Frame } from "../protocol/frame.ts";
+import { encodingOf, ENCODINGS, type Frame } from "../protocol/frame.ts";
 import { decodeBody } from "../protocol/msgpack.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { structuredCodec } from "./codec.ts";
@@ -90,7 +90,7 @@ export class Handlers {
 
   /** A REQUEST came. If its payload is bytes or JSON, it is in memory that nobody will write to. */
   request(frame: Frame): void {
-    const encoding = (frame.flags & FLAGS.ENCODING) as Encoding;
+    const encoding = encodingOf(frame.flags);
     let data: unknown, headers = new Map<string, unknown>(), error: IpcError | undefined;
     try {
       data = decodePayload(encoding, frame.payload, structuredCodec());

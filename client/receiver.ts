@@ -8,7 +8,7 @@
  */
 import { decodeError, type Position } from "../protocol/bodies.ts";
 import { IpcError } from "../protocol/errors.ts";
-import { ENCODINGS, FLAGS, type Frame, FRAME_TYPES, OFFSET } from "../protocol/frame.ts";
+import { encodingOf, ENCODINGS, FLAGS, type Frame, FRAME_TYPES, sequenceAt } from "../protocol/frame.ts";
 import type { Scanner } from "../protocol/scanner.ts";
 import { loadStructuredCodec, structuredCodec } from "./codec.ts";
 import type { Link } from "./link.ts";
@@ -73,13 +73,12 @@ function events(scanner: Scanner, incoming: Incoming): boolean {
   let last = incoming.position?.seq ?? 0, has_bytes = false, complete = true, repeated = false;
   do {
     const flags = scanner.frame_flags;
-    if ((flags & FLAGS.ENCODING) === ENCODINGS.BYTES) has_bytes = true;
+    if (encodingOf(flags) === ENCODINGS.BYTES) has_bytes = true;
     else if (decodes && lacksCodec(flags)) {
       complete = false;
       break;
     }
-    const at = scanner.start;
-    const seq = view.getUint32(at + OFFSET.aux, true) * 0x1_0000_0000 + view.getUint32(at + OFFSET.id, true);
+    const seq = sequenceAt(view, scanner.start);
     // Direct events have no number; the retained one has that of a place long passed.
     if (seq !== 0 && (flags & FLAGS.RETAIN) === 0) {
       if (seq <= last) {
@@ -102,12 +101,12 @@ function events(scanner: Scanner, incoming: Incoming): boolean {
 }
 
 function lacksCodec(flags: number): boolean {
-  return (flags & FLAGS.ENCODING) === ENCODINGS.STRUCTURED && structuredCodec() === undefined;
+  return encodingOf(flags) === ENCODINGS.STRUCTURED && structuredCodec() === undefined;
 }
 
 /** Bytes are a request's or reply's value itself, and what JSON was written as is handed on beside its value. */
 function isHandedOn(flags: number): boolean {
-  const encoding = flags & FLAGS.ENCODING;
+  const encoding = encodingOf(flags);
   return encoding === ENCODINGS.BYTES || encoding === ENCODINGS.JSON;
 }
 

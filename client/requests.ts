@@ -5,7 +5,7 @@
  */
 import { decodeError } from "../protocol/bodies.ts";
 import { IpcError } from "../protocol/errors.ts";
-import { type Encoding, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
+import { encodingOf, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
 import { DEADLINE_MS_MAX, HEADER_BYTES } from "../protocol/limits.ts";
 import { decodeBody } from "../protocol/msgpack.ts";
 import { decodePayload } from "../protocol/payload.ts";
@@ -180,7 +180,7 @@ export class Requests {
 
 function replyOf(frame: Frame, more: boolean): Reply {
   const headers = frame.headers.length === 0 ? new Map() : decodeBody(frame.headers);
-  const encoding = (frame.flags & FLAGS.ENCODING) as Encoding, failed = (frame.flags & FLAGS.ERROR) !== 0;
+  const encoding = encodingOf(frame.flags), failed = (frame.flags & FLAGS.ERROR) !== 0;
   return {
     data: failed ? undefined : decodePayload(encoding, frame.payload, structuredCodec()),
     source: frame.source,

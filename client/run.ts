@@ -9,7 +9,7 @@
  * @module
  */
 import { type Body, decodeBody } from "../protocol/msgpack.ts";
-import { type Encoding, FLAGS, OFFSET } from "../protocol/frame.ts";
+import { encodingOf, FLAGS, OFFSET, sequenceAt } from "../protocol/frame.ts";
 import { HEADER_BYTES } from "../protocol/limits.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import type { Scanner } from "../protocol/scanner.ts";
@@ -59,14 +59,14 @@ export class Run {
 
   /** Sequence number of the event at `at`, 0 for a direct one. */
   seq(at: number): number {
-    return this.#view.getUint32(at + OFFSET.aux, true) * 0x1_0000_0000 + this.#view.getUint32(at + OFFSET.id, true);
+    return sequenceAt(this.#view, at);
   }
 
   /** @throws {IpcError} SERIALIZATION if the payload is not what its encoding says. */
   message(at: number, channel: string): Message {
     const view = this.#view, word = view.getUint32(at + OFFSET.type, true), flags = word >>> 8 & 0xff;
     const headers = word >>> 16, body = at + HEADER_BYTES + headers;
-    const encoding = (flags & FLAGS.ENCODING) as Encoding;
+    const encoding = encodingOf(flags);
     return new Message(
       channel,
       decodePayload(encoding, this.bytes.subarray(body, at + view.getUint32(at, true)), structuredCodec()),

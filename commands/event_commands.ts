@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Encoding, ENCODINGS, type Frame } from "../protocol/frame.ts";
-import { encodingIn, type EventContext, sequenceOf } from "./event_format.ts";
+import { type Encoding, encodingOf, ENCODINGS, type Frame, sequenceOf } from "../protocol/frame.ts";
+import type { EventContext } from "./event_format.ts";
 import { eachFrame } from "./event_frames.ts";
 import type { Io } from "./io.ts";
 import { NewestOnly } from "./newest_only.ts";
@@ -141,7 +141,7 @@ function occasionOf(frame: Frame, { channel, nameOf }: EventContext): Occasion {
     seq: sequenceOf(frame),
     source: frame.source,
     source_name: nameOf(frame.source),
-    encoding: encodingIn(frame),
+    encoding: encodingOf(frame.flags),
     payload: frame.payload.slice(),
   };
 }

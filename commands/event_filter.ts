@@ -4,12 +4,11 @@
  * @module
  */
 import { IpcError } from "../protocol/errors.ts";
-import { ENCODINGS, type Frame } from "../protocol/frame.ts";
+import { encodingOf, ENCODINGS, type Frame } from "../protocol/frame.ts";
 import { toJsonText } from "../protocol/json_view.ts";
 import { HEADER_BYTES } from "../protocol/limits.ts";
 import { decodePayload, type StructuredCodec } from "../protocol/payload.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
-import { encodingIn } from "./event_format.ts";
 import { eachFrame } from "./event_frames.ts";
 import { StructuredNeeded } from "./payload_text.ts";
 import type { Condition } from "./where.ts";
@@ -49,7 +48,7 @@ export function fittingFrames(
  * no text are no value.
  */
 function valueOf(frame: Frame, structured: StructuredCodec | undefined): unknown {
-  const encoding = encodingIn(frame);
+  const encoding = encodingOf(frame.flags);
   if (encoding === ENCODINGS.STRUCTURED) {
     if (structured === undefined) throw new StructuredNeeded();
     try {

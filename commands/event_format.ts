@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Encoding, ENCODINGS, FLAGS, type Frame, OFFSET } from "../protocol/frame.ts";
+import { encodingOf, ENCODINGS, FLAGS, type Frame, OFFSET, sequenceOf } from "../protocol/frame.ts";
 import { toJsonText } from "../protocol/json_view.ts";
 import { HEADER_BYTES } from "../protocol/limits.ts";
 import { decodeBody } from "../protocol/msgpack.ts";
@@ -55,7 +55,7 @@ const SHORT_BYTES = 64;
 export function payloadFormat(terminator: Terminator, exact: boolean): EventFormat {
   const end = terminator === "" ? -1 : terminator.charCodeAt(0);
   const mixed = eventFormat((sink, frame, { structured }) => {
-    sink.push(payloadText(encodingIn(frame), frame.payload, structured));
+    sink.push(payloadText(encodingOf(frame.flags), frame.payload, structured));
   }, terminator);
   let output = new Uint8Array(0);
   return (frames, most, context) => {
@@ -64,7 +64,7 @@ export function payloadFormat(terminator: Terminator, exact: boolean): EventForm
     let at = 0, to = 0, count = 0;
     while (at < frames.length && count < most) {
       const word = view.getUint32(at + OFFSET.type, true);
-      if (!exact && (word >>> 8 & FLAGS.ENCODING) === ENCODINGS.STRUCTURED) return mixed(frames, most, context);
+      if (!exact && encodingOf(word >>> 8) === ENCODINGS.STRUCTURED) return mixed(frames, most, context);
       const from = at + HEADER_BYTES + (word >>> 16);
       at += view.getUint32(at, true);
       if (at - from <= SHORT_BYTES) { for (let byte = from; byte < at; byte++) output[to++] = frames[byte]!; }
@@ -97,7 +97,7 @@ export function eventJson(frame: Frame, context: EventContext): string {
     ...((frame.flags & FLAGS.RETAIN) === 0 ? {} : { retained: true }),
   });
   const headers = frame.headers.length === 0 ? "" : `,"headers":${toJsonText(decodeBody(frame.headers))}`;
-  return `${known.slice(0, -1)}${headers},"data":${payloadJson(encodingIn(frame), frame.payload, structured)}}`;
+  return `${known.slice(0, -1)}${headers},"data":${payloadJson(encodingOf(frame.flags), frame.payload, structured)}}`;
 }
 
 /** A format that writes one event after the other. */
@@ -114,14 +114,4 @@ export function eventFormat(write: WriteEvent, terminator: Terminator): EventFor
     }
     return { bytes: sink.bytes, count };
   };
-}
-
-/** How a frame's payload is written. */
-export function encodingIn(frame: Frame): Encoding {
-  return (frame.flags & FLAGS.ENCODING) as Encoding;
-}
-
-/** An event's number in the channel's sequence; 0 for a direct one, which has none. */
-export function sequenceOf(frame: Frame): number {
-  return frame.aux * 2 ** 32 + frame.id;
 }

@@ -10,11 +10,11 @@
 import { type Channel, type GapNotice, IpcError, type Notice, type Presence } from "../client/mod.ts";
 import { formatDuration } from "../config/units.ts";
 import { isGlob } from "../protocol/channel_name.ts";
-import { FLAGS } from "../protocol/frame.ts";
+import { FLAGS, sequenceOf } from "../protocol/frame.ts";
 import type { StructuredCodec } from "../protocol/payload.ts";
 import { ClientNames } from "./client_names.ts";
 import { askBroker, openChannel, type OpenOptions } from "./connection.ts";
-import { type EventContext, type Formatted, sequenceOf } from "./event_format.ts";
+import type { EventContext, Formatted } from "./event_format.ts";
 import { eachFrame } from "./event_frames.ts";
 import { EventCommands } from "./event_commands.ts";
 import { fittingFrames } from "./event_filter.ts";

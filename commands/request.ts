@@ -7,7 +7,7 @@
  * @module
  */
 import { type Channel, ENCODINGS, type Reply } from "../client/mod.ts";
-import { type Encoding, FLAGS } from "../protocol/frame.ts";
+import { encodingOf } from "../protocol/frame.ts";
 import { WrittenPayload } from "../protocol/payload.ts";
 import { openAwaited } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";
@@ -60,7 +60,7 @@ export async function runRequest(options: RequestOptions, io: Io): Promise<numbe
   let status: number = EXIT.OK;
   await messageFrames(options, { ...NO_ENVELOPE, message_bytes_max }, io, async (frames) => {
     for (const { flags, payload } of eachFrame(frames)) {
-      const data = new WrittenPayload((flags & FLAGS.ENCODING) as Encoding, payload);
+      const data = new WrittenPayload(encodingOf(flags), payload);
       status = Math.max(status, await ask(data, options, channel, io));
     }
   });

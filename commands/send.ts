@@ -9,7 +9,7 @@
  */
 import type { Acknowledgement, Channel, Notice } from "../client/mod.ts";
 import { after } from "../client/pause.ts";
-import { type Encoding, FLAGS } from "../protocol/frame.ts";
+import { encodingOf } from "../protocol/frame.ts";
 import { WrittenPayload } from "../protocol/payload.ts";
 import { clientNamed, openAwaited } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";
@@ -172,7 +172,7 @@ async function countBelow(
 ): Promise<number> {
   const answers: Promise<Acknowledgement>[] = [];
   for (const { flags, target, payload } of eachFrame(frames)) {
-    const data = new WrittenPayload((flags & FLAGS.ENCODING) as Encoding, payload);
+    const data = new WrittenPayload(encodingOf(flags), payload);
     answers.push(channel.broadcast(data, { ack: true, to: target || undefined, headers, retain }));
   }
   return (await Promise.all(answers)).filter(({ listeners }) => listeners < least).length;

@@ -8,12 +8,12 @@
  *
  * @module
  */
-import { type Encoding, ENCODINGS, FLAGS, type Frame } from "../protocol/frame.ts";
+import { type Encoding, encodingOf, ENCODINGS, FLAGS, type Frame, sequenceOf } from "../protocol/frame.ts";
 import { HEADERS_BYTES_MAX } from "../protocol/limits.ts";
 import { type Body, decodeBody, encodeBody, type Plain } from "../protocol/msgpack.ts";
 import { toJsonText } from "../protocol/json_view.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
-import { encodingIn, type EventContext, type EventFormat, eventFormat, sequenceOf } from "./event_format.ts";
+import { type EventContext, type EventFormat, eventFormat } from "./event_format.ts";
 import { bytesIn, objectIn, shown } from "./text_lines.ts";
 
 /** What can be sent again of a line. */
@@ -73,9 +73,9 @@ export function tapeLine(
     source: frame.source,
     name: nameOf(frame.source),
     ...((frame.flags & FLAGS.RETAIN) === 0 ? {} : { retained: true }),
-    encoding: NAMES.get(encodingIn(frame)),
+    encoding: NAMES.get(encodingOf(frame.flags)),
   });
-  return `${known.slice(0, -1)}${headersPart(frame.headers)},${payloadPart(encodingIn(frame), frame.payload)}}`;
+  return `${known.slice(0, -1)}${headersPart(frame.headers)},${payloadPart(encodingOf(frame.flags), frame.payload)}}`;
 }
 
 function headersPart(block: Uint8Array<ArrayBuffer>): string {

@@ -4,18 +4,16 @@
  *
  * @module
  */
-import type { Frame } from "../protocol/frame.ts";
+import { encodingOf, type Frame, sequenceOf } from "../protocol/frame.ts";
 import { toJsonText } from "../protocol/json_view.ts";
 import { decodeBody } from "../protocol/msgpack.ts";
 import type { ByteSink } from "./byte_sink.ts";
 import { beginningOf } from "./display_width.ts";
 import {
-  encodingIn,
   type EventContext,
   type EventFormat,
   eventFormat,
   eventJson,
-  sequenceOf,
   type Terminator,
   type WriteEvent,
 } from "./event_format.ts";
@@ -46,7 +44,7 @@ export const DIRECTIVES: ReadonlyMap<string, Directive> = new Map<string, Direct
   ["b", { shows: "payload's length in bytes", text: ({ payload }) => String(payload.length) }],
   ["p", {
     shows: "payload",
-    text: (frame, { structured }) => payloadText(encodingIn(frame), frame.payload, structured),
+    text: (frame, { structured }) => payloadText(encodingOf(frame.flags), frame.payload, structured),
   }],
   ["j", { shows: "all as JSON", names: true, text: eventJson }],
 ]);

@@ -130,6 +130,21 @@ export interface Frame {
   payload: Uint8Array<ArrayBuffer>;
 }
 
+/** How the payload of a frame with these flags is written. */
+export function encodingOf(flags: number): Encoding {
+  return (flags & ENCODING) as Encoding;
+}
+
+/** An event's number in its channel's sequence; 0 for a direct one, which has none. */
+export function sequenceOf({ aux, id }: Pick<Frame, "aux" | "id">): number {
+  return aux * 0x1_0000_0000 + id;
+}
+
+/** The same of the EVENT that begins at `at`. */
+export function sequenceAt(view: DataView, at: number): number {
+  return view.getUint32(at + OFFSET.aux, true) * 0x1_0000_0000 + view.getUint32(at + OFFSET.id, true);
+}
+
 const NOTHING = new Uint8Array(0);
 
 /**

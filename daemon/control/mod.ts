@@ -5,7 +5,7 @@
  */
 import { CONTROL_BYTES_MAX } from "../../protocol/limits.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { decodeFrame, ENCODINGS, FLAGS, type Frame } from "../../protocol/frame.ts";
+import { decodeFrame, encodingOf, ENCODINGS, type Frame } from "../../protocol/frame.ts";
 import type { Client } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
 import { channel } from "./channel.ts";
@@ -66,7 +66,7 @@ function parse(frame: Frame): { method: Method; params: Params } {
   if (frame.payload.length > CONTROL_BYTES_MAX) {
     throw new IpcError("TOO_LARGE", `control request of ${frame.payload.length} bytes, limit is ${CONTROL_BYTES_MAX}`);
   }
-  if ((frame.flags & FLAGS.ENCODING) === ENCODINGS.STRUCTURED) {
+  if (encodingOf(frame.flags) === ENCODINGS.STRUCTURED) {
     throw new IpcError("SERIALIZATION", "a control request must be JSON");
   }
   let request: unknown;

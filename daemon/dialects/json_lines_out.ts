@@ -6,7 +6,7 @@
  */
 import { decodeError } from "../../protocol/bodies.ts";
 import type { IpcError } from "../../protocol/errors.ts";
-import { type Encoding, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import { encodingOf, FLAGS, type Frame, FRAME_TYPES, sequenceOf } from "../../protocol/frame.ts";
 import { toJsonText } from "../../protocol/json_view.ts";
 import { CONVERTED_BYTES_MAX, DEADLINE_MS_MAX } from "../../protocol/limits.ts";
 import { type Body, decodeBody } from "../../protocol/msgpack.ts";
@@ -54,7 +54,7 @@ export const JSON_LINES: Language = {
 
 function event(frame: Frame): string {
   // An event for one client alone has no number.
-  const which = frame.target === 0 ? `"seq":${frame.aux * 0x1_0000_0000 + frame.id}` : `"target":${frame.target}`;
+  const which = frame.target === 0 ? `"seq":${sequenceOf(frame)}` : `"target":${frame.target}`;
   const retained = (frame.flags & FLAGS.RETAIN) === 0 ? "" : ',"retain":true';
   return `"type":"event",${which},"source":${frame.source}${retained}${message(frame)}`;
 }
@@ -81,8 +81,8 @@ function reply(frame: Frame): string {
 
 /** Headers and payload. */
 function message({ flags, headers, payload }: Frame): string {
-  const encoding = flags & FLAGS.ENCODING, before = headers.length === 0 ? "" : headersMember(headers);
-  const value = jsonOfPayload(encoding as Encoding, payload);
+  const before = headers.length === 0 ? "" : headersMember(headers);
+  const value = jsonOfPayload(encodingOf(flags), payload);
   const how = value.encoding === undefined ? "" : `,"encoding":"${value.encoding}"`;
   return `${before}${how},"data":${value.text}`;
 }
@@ -91,8 +91,8 @@ function echoed(frame: Frame): string {
   return frame.payload.length === 0 ? "" : message(frame);
 }
 
-function missed({ id, aux }: Frame): string {
-  const seq = aux * 0x1_0000_0000 + id;
+function missed(frame: Frame): string {
+  const seq = sequenceOf(frame);
   return gapLine(seq, seq, "too_large");
 }
 

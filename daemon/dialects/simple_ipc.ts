@@ -9,7 +9,7 @@
  */
 import { decodeError } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { encodeFrame, type Encoding, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import { encodeFrame, encodingOf, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
 import type { EncodedPayload } from "../../protocol/payload.ts";
 import type { Connection } from "../transport/connection.ts";
 import { type Door, endAfter, join } from "./entrance.ts";
@@ -128,7 +128,7 @@ class SimpleLanguage implements Language {
   }
 
   #reply(frame: Frame): Bytes {
-    const { flags, payload } = frame, encoding = (flags & FLAGS.ENCODING) as Encoding;
+    const { flags, payload } = frame, encoding = encodingOf(flags);
     if ((flags & FLAGS.ERROR) !== 0) throw decodeError(payload);
     if ((flags & FLAGS.MORE) !== 0) {
       if (!isStderr(frame)) this.#gathered.add(encoding, payload);

@@ -7,7 +7,7 @@
  */
 import { decodeError, decodeGap } from "../../protocol/bodies.ts";
 import type { IpcError } from "../../protocol/errors.ts";
-import { type Encoding, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import { type Encoding, encodingOf, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
 import { isStderr, joined, jsonOfPayload } from "./payloads.ts";
 import { framesIn, type Language } from "./translating_peer.ts";
 
@@ -73,14 +73,14 @@ export class TextLanguage implements Language {
 
   /** A part of a reply: text as it is. */
   #part(frame: Frame): Bytes {
-    if ((frame.flags & FLAGS.ENCODING) !== ENCODINGS.TEXT) return this.#line(frame);
+    if (encodingOf(frame.flags) !== ENCODINGS.TEXT) return this.#line(frame);
     if (frame.payload.length > 0) this.#open_line = frame.payload.at(-1) !== LF;
     return frame.payload;
   }
 
   #line(frame: Frame): Bytes {
     // The last part of a streamed text goes on where the others ended.
-    const goes_on = frame.type === FRAME_TYPES.REPLY && (frame.flags & FLAGS.ENCODING) === ENCODINGS.TEXT;
+    const goes_on = frame.type === FRAME_TYPES.REPLY && encodingOf(frame.flags) === ENCODINGS.TEXT;
     const lines: Bytes[] = this.#open_line && !goes_on ? [NEWLINE] : [];
     this.#open_line = false;
     addLine(lines, frame);
@@ -96,7 +96,7 @@ export class TextLanguage implements Language {
 }
 
 function addLine(lines: Bytes[], { flags, payload }: Frame): void {
-  const encoding = (flags & FLAGS.ENCODING) as Encoding;
+  const encoding = encodingOf(flags);
   if (encoding === ENCODINGS.TEXT) {
     lines.push(payload);
     if (payload.at(-1) === LF) return;

@@ -19,7 +19,7 @@
  */
 import { encodeGap } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
+import { decodeFrame, encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET, sequenceOf } from "../../protocol/frame.ts";
 import { HEADER_BYTES } from "../../protocol/limits.ts";
 import type { Overload } from "../counters.ts";
 import type { Channel, Client, Registry } from "../registry.ts";
@@ -241,7 +241,7 @@ export class Events {
         payload: encodeGap({ from: resume + 1, to: next - 1, reason }),
       }));
       this.gaps += next - 1 - resume;
-      const { retained } = channel, seq = retained === undefined ? 0 : sequenceOf(retained);
+      const { retained } = channel, seq = retained === undefined ? 0 : sequenceOf(decodeFrame(retained));
       // Among what is gone: without it the client would never know how things stand.
       if (seq > resume && seq < next) client.peer.pushFrames(retained!);
     }
@@ -272,11 +272,6 @@ export class Events {
     }
     return fits;
   }
-}
-
-function sequenceOf(frame: Uint8Array<ArrayBuffer>): number {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-  return view.getUint32(OFFSET.aux, true) * 0x1_0000_0000 + view.getUint32(OFFSET.id, true);
 }
 
 /** Writes the sender and the channel's next sequence number into one event. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import { encodingOf, ENCODINGS, FLAGS, type Frame, FRAME_TYPES, sequenceOf } from "../../protocol/frame.ts";
 import { toJsonText } from "../../protocol/json_view.ts";
 import { decodeBody } from "../../protocol/msgpack.ts";
 import { decodeUtf8 } from "../../protocol/utf8.ts";
@@ -17,7 +17,6 @@ const FLAG_NAMES = (["ACK", "MORE", "ERROR", "RETAIN", "ALL"] as const).map((nam
   [FLAGS[name], name.toLowerCase()] as const
 );
 const ENCODING_NAMES = ["bytes", "text", "json", "structured"] as const;
-const ENCODING_STRUCTURED = 3;
 
 /** Frames whose payload is a body of the protocol's own. */
 const BODIES: ReadonlySet<number> = new Set([
@@ -40,7 +39,7 @@ export function viewFrame(frame: Frame, payload_bytes: number): Record<string, u
   if (source !== 0) view["source"] = source;
   if (target !== 0) view["target"] = target;
   // An event to all that has a sender was stamped: this is its number.
-  if (event && target === 0 && source !== 0) view["seq"] = aux * 0x1_0000_0000 + id;
+  if (event && target === 0 && source !== 0) view["seq"] = sequenceOf(frame);
   else if (id !== 0) view["id"] = id;
   if (type === FRAME_TYPES.REPLY) view["status"] = aux;
   if (type === FRAME_TYPES.REQUEST && aux !== 0) view["timeout_ms"] = aux;
@@ -51,9 +50,9 @@ export function viewFrame(frame: Frame, payload_bytes: number): Record<string, u
 }
 
 function addPayload(view: Record<string, unknown>, { type, flags, payload }: Frame, payload_bytes: number): void {
-  const encoding = flags & FLAGS.ENCODING;
+  const encoding = encodingOf(flags);
   const body = BODIES.has(type) || (type === FRAME_TYPES.REPLY && (flags & FLAGS.ERROR) !== 0);
-  if (body && encoding === ENCODING_STRUCTURED && payload.length <= BODY_BYTES_MAX) {
+  if (body && encoding === ENCODINGS.STRUCTURED && payload.length <= BODY_BYTES_MAX) {
     try {
       view["data"] = JSON.parse(toJsonText(decodeBody(payload)));
       return;
@@ -65,7 +64,9 @@ function addPayload(view: Record<string, unknown>, { type, flags, payload }: Fra
   view["payload_bytes"] = payload.length;
   const shown = payload.subarray(0, payload_bytes);
   if (shown.length === 0) return;
-  const text = encoding === 1 || encoding === 2 ? textOf(shown, shown.length < payload.length) : undefined;
+  const text = encoding === ENCODINGS.TEXT || encoding === ENCODINGS.JSON
+    ? textOf(shown, shown.length < payload.length)
+    : undefined;
   if (text === undefined) view["base64"] = shown.toBase64();
   else view["text"] = text;
 }
