@@ -314,7 +314,7 @@ Deno.test("loadSettings() loads neither TOML parser nor schema library where not
   // Without deno.json there is no import map: importing either fails.
   const main = place.write(
     "main.ts",
-    `import { loadSettings } from ${JSON.stringify(import.meta.resolve("./mod.ts"))};
+    `import { loadSettings } from ${JSON.stringify(import.meta.resolve("./load.ts"))};
     const env = (name: string) => name === Deno.args[0] ? Deno.args[1] : undefined;
     console.log((await loadSettings({ cwd: ${JSON.stringify(place.cwd)}, env })).settings.socket_dir);`,
   );
