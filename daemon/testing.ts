@@ -90,6 +90,9 @@ export async function startTestBroker(
     ...reload === undefined ? {} : { reload },
     ...secrets === undefined ? {} : { secrets },
     ...tokens === undefined ? {} : { tokens },
+  }).catch((error) => {
+    Deno.removeSync(socket_dir, { recursive: true });
+    throw error;
   }).finally(() => Deno.umask(mask));
   return {
     broker,
