@@ -4,7 +4,7 @@
  * @module
  */
 import { allPlaces } from "../config/files.ts";
-import { defaultValues, type Key, KEYS, variableOf } from "../config/keys.ts";
+import { defaultValues, KEYS, variableOf } from "../config/keys.ts";
 import { MEANINGS, writtenValue } from "../config/meanings.ts";
 import { optionsOf, parserOf } from "./described.ts";
 import { EXIT_MEANINGS, OTHER_CODES } from "./exit_meanings.ts";
@@ -49,7 +49,9 @@ function configuration(columns: number, io: Io): string {
       columns,
     ),
     `Files:\n${itemsText(files, columns)}`,
-    `Keys:\n${itemsText(KEYS.map((key) => [`${key} = ${written(key, defaults[key])}`, meaningOf(key)]), columns)}`,
+    `Keys:\n${
+      itemsText(KEYS.map((key) => [`${key} = ${writtenValue(key, defaults[key])}`, MEANINGS[key].text]), columns)
+    }`,
     paragraph(
       "[channels.NAME] holds what is different for a channel, [quota.tokens.NAME] for a token, [access] who may do " +
         'what, [[listen]] addresses on the network. "ipc config init" writes a file with all keys, "ipc config show" ' +
@@ -59,17 +61,8 @@ function configuration(columns: number, io: Io): string {
   ].join("\n");
 }
 
-function written<K extends Key>(key: K, value: ReturnType<typeof defaultValues>[K]): string {
-  return writtenValue(key, value);
-}
-
-/** What a key is for. */
-export function meaningOf(key: Key): string {
-  return MEANINGS[key].text;
-}
-
 function environment(columns: number): string {
-  const settings = KEYS.map((key) => [variableOf(key), `${meaningOf(key)} (${key})`] as const);
+  const settings = KEYS.map((key) => [variableOf(key), `${MEANINGS[key].text} (${key})`] as const);
   return `Settings, as in a file:\n${itemsText(settings, columns)}\nOther variables:\n${
     itemsText(OTHER_VARIABLES, columns)
   }`;

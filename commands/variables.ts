@@ -17,5 +17,6 @@ export const OTHER_VARIABLES: readonly (readonly [name: string, meaning: string]
   ["IPC_LOCK_FENCE", "set for commands that lock and semaphore run: higher for who got the lock later"],
   ["IPC_SEQ", "set for commands that listen runs: the event's sequence number"],
   ["IPC_SOURCE", "set for commands that listen and handle run: the sender's id"],
+  ["IPC_SKIPPED", "set for commands that listen runs: with --coalesce, how many events were skipped"],
   ["IPC_SOURCE_NAME", "set for commands that listen runs: the sender's name"],
 ];

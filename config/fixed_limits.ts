@@ -58,6 +58,8 @@ export function fixedLimits(): readonly Limit[] {
     limit("message_bytes_max", limits.MESSAGE_BYTES_MAX, "bytes", "what max_message may be"),
     limit("header_bytes", limits.HEADER_BYTES, "bytes", "the fixed header of each frame"),
     limit("headers_bytes_max", limits.HEADERS_BYTES_MAX, "bytes", "the headers of a message, all together"),
+    limit("monitors_max", limits.MONITORS_MAX, "count", "who watches what passes, at a time"),
+    limit("monitored_per_s_max", limits.MONITORED_PER_S_MAX, "count", "frames that all of them are shown in a second"),
     limit(
       "monitor_payload_bytes",
       limits.MONITOR_PAYLOAD_BYTES,

@@ -131,7 +131,7 @@ export interface Entry {
   /** The token it is for, if it stands in `[quota.tokens.<name>]`. */
   token?: string;
   raw: unknown;
-  /** The file, variable or option it comes from. */
+  /** The file or variable it comes from. */
   where: string;
 }
 

@@ -22,7 +22,7 @@ export interface Passed {
 export class Counters {
   /** Connections that were accepted, whatever became of them. */
   connections = 0;
-  /** Connections that were turned away before they had said who they are, by reason. */
+  /** Connections that were turned away before they had said who they are, and what a rule denies, by reason. */
   readonly refused: Map<ErrorName | "UNKNOWN", number> = new Map();
   /** What was answered OVERLOADED, or closed for it, by what there was too much of. */
   readonly overloaded: Map<Overload, number> = new Map();

@@ -145,5 +145,11 @@ export const CONVERTED_BYTES_MAX = 64 * 1024 * 1024;
  */
 export const REPLY_PARTS_MAX = 65_536;
 
+/** Those who watch what passes, at a time. */
+export const MONITORS_MAX = 16;
+
+/** How many frames all of them together are shown in a second. */
+export const MONITORED_PER_S_MAX = 20_000;
+
 /** How much of a payload a monitor is shown unless it asks for more, and at most. */
 export const MONITOR_PAYLOAD_BYTES = 256, MONITOR_PAYLOAD_BYTES_MAX = 64 * 1024;

@@ -6,7 +6,7 @@
 import type { Finding } from "./finding.ts";
 
 /** Where rules stand; a file of an earlier directory replaces one of the same name of a later one (tmpfiles.d(5)). */
-export const RULE_DIRECTORIES: readonly string[] = ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"];
+const RULE_DIRECTORIES: readonly string[] = ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"];
 
 /** A file that spares the sockets, for the fix. */
 const OWN_FILE = "/etc/tmpfiles.d/ipc.conf";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { NO_ACCESS } from "../../config/keys.ts";
 import type { Settings } from "../../config/settings.ts";
 import { decodeError, encodeFrame, type Encoding, ENCODINGS, FLAGS, FRAME_TYPES } from "../../protocol/mod.ts";
-import { MONITORED_AT_ONCE_MAX, MONITORS_MAX } from "../router/monitors.ts";
+import { MONITORS_MAX } from "../../protocol/limits.ts";
+import { MONITORED_AT_ONCE_MAX } from "../router/monitors.ts";
 import { RawClient, startTestBroker, testSettings } from "../testing.ts";
 
 const { BYE, CANCEL, EVENT, PING, PONG, REPLY, REQUEST } = FRAME_TYPES;

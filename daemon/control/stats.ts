@@ -26,7 +26,7 @@ export function stats(context: ControlContext, _params: Params, asker: Client<Pe
 }
 
 /** What has happened since the broker was started: none of it ever falls. */
-export function counters({ router }: ControlContext) {
+function counters({ router }: ControlContext) {
   const { counters, registry } = router;
   return {
     ...counters.passed(registry.channels.values()),
@@ -40,7 +40,7 @@ export function counters({ router }: ControlContext) {
 }
 
 /** What is there at the moment. */
-export function gauges({ router: { registry } }: ControlContext) {
+function gauges({ router: { registry } }: ControlContext) {
   let requests_open = 0, queued_bytes = 0, history_bytes = 0;
   for (const channel of registry.channels.values()) {
     requests_open += channel.requests_open;

@@ -13,15 +13,14 @@
  */
 import { IpcError } from "../../protocol/errors.ts";
 import { decodeFrame, encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES, OFFSET } from "../../protocol/frame.ts";
+import { MONITORED_PER_S_MAX, MONITORS_MAX } from "../../protocol/limits.ts";
 import type { Channel, Client } from "../registry.ts";
 import { viewFrame } from "./frame_view.ts";
 import type { Peer } from "./peer.ts";
 import { replyFrame } from "./requests.ts";
 
-/** How many there may be at a time. */
-export const MONITORS_MAX = 16;
-/** How many frames are shown in a second, and at once, all monitors together. */
-export const MONITORED_PER_S_MAX = 20_000, MONITORED_AT_ONCE_MAX = 5_000;
+/** How many frames are shown at once, all monitors together. */
+export const MONITORED_AT_ONCE_MAX = 5_000;
 /** A part of a reply is about this long. */
 const PART_CHARACTERS = 64 * 1024;
 /** Channels whose answer is kept. */
