@@ -1,5 +1,5 @@
 /**
- * The pages hang together: what they link to is there, and no merge has left its marks in them.
+ * The pages hang together: what they link to is there, what ARCHITECTURE.md names too, and no merge has left its marks.
  *
  * @module
  */
@@ -33,10 +33,31 @@ Deno.test("documents: every link leads to a file that is there, and to a heading
   assert.deepEqual(broken, []);
 });
 
+Deno.test("ARCHITECTURE.md names files that are there, and each file and folder of daemon/", () => {
+  const page = Deno.readTextFileSync(join(ROOT, "ARCHITECTURE.md"));
+  const named = [...page.matchAll(/`([\w./]+\.ts)`/g)].map(([, name]) => name!);
+  const files = ["client", "commands", "config", "daemon", "protocol", "scripts"].flatMap((folder) => filesIn(folder));
+  const gone = named.filter((name) =>
+    !files.some((file) => `/${file}`.endsWith(`/${name}`)) && !exists(join(ROOT, name))
+  );
+  assert.deepEqual(gone, []);
+  const parts = [...Deno.readDirSync(join(ROOT, "daemon"))].filter(({ name }) => !/(_test|^testing)\.ts$/.test(name));
+  const unnamed = parts.filter(({ name, isDirectory }) =>
+    isDirectory ? !page.includes(`\`daemon/${name}/\``) : !named.some((other) => other.split("/").at(-1) === name)
+  );
+  assert.deepEqual(unnamed, []);
+});
+
 Deno.test("documents: no page holds what a merge has left", () => {
   const marked = PAGES.filter((page) => /^(<{7}|={7}|>{7})( |$)|^\| ={7} /m.test(Deno.readTextFileSync(page)));
   assert.deepEqual(marked, []);
 });
+
+function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(join(ROOT, folder))].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesIn(`${folder}/${name}`) : [`${folder}/${name}`]
+  );
+}
 
 function exists(path: string): boolean {
   try {
