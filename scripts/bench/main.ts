@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { CommanderError } from "@commander-js/extra-typings";
 import { type Bench, measure } from "./case.ts";
 import { CASES } from "./cases/mod.ts";
 import { drawChart } from "./chart.ts";
@@ -17,6 +16,7 @@ import { Progress } from "./progress.ts";
 import { asJson, asText, type Report } from "./report.ts";
 import { onSignals } from "./signals.ts";
 import { Interrupted, Workshop } from "./workshop.ts";
+import { usageExit } from "../usage.ts";
 
 const CHART = "docs/bench.svg";
 
@@ -27,8 +27,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     options = parseOptions(args, CASES, CHART);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-    throw error;
+    return usageExit(error);
   }
   await using workshop = await Workshop.open();
   using _signals = onSignals(() => workshop.interrupt());

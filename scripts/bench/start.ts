@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { Command, CommanderError, InvalidArgumentError } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { connect } from "../../client/mod.ts";
 import { RUN_FLAGS } from "../../commands/permissions.ts";
 import { tableText } from "../../commands/table.ts";
@@ -19,6 +19,7 @@ import { Progress } from "./progress.ts";
 import { onSignals } from "./signals.ts";
 import { summarize, type Summary } from "./statistics.ts";
 import { Interrupted, type StartOptions, Workshop } from "./workshop.ts";
+import { usageExit } from "../usage.ts";
 
 /** One of those that are compared. */
 interface Runner {
@@ -76,8 +77,7 @@ async function main(args: readonly string[]): Promise<number> {
       .option("--json", "print JSON", false)
       .exitOverride().parse(args, { from: "user" }).opts();
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-    throw error;
+    return usageExit(error);
   }
   await using workshop = await Workshop.open();
   using _signals = onSignals(() => workshop.interrupt());

@@ -1,23 +1,12 @@
 import assert from "node:assert/strict";
-import { type Process, runs } from "../e2e/process.ts";
+import { family, type Process, runs } from "../e2e/process.ts";
 import { eventually, pause } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
 
-/** A command that says which processes it has, in a file, and does not end. */
+/** A command that says which processes it has, in a file, and does not end. It has none of our pipes. */
 const FAMILY = `sh -c 'exec >&- 2>&-; sleep 1000 & echo $$ $! >"$1"; sleep 1000' sh`;
-/** One that does not end, and has none of our pipes. */
+/** One that does no more than not end. */
 const SLEEP = `sh -c 'exec sleep 1000 >&- 2>&-'`;
-
-async function family(path: string): Promise<number[]> {
-  return await eventually(() => {
-    try {
-      const pids = Deno.readTextFileSync(path).trim().split(" ").map(Number);
-      return pids.length === 2 && pids;
-    } catch {
-      return undefined;
-    }
-  }, "the command has not started");
-}
 
 /** Ends those who hold something, with their commands, which would keep their pipes open. */
 async function end(...holders: Process[]): Promise<void> {

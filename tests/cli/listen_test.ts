@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { runs } from "../e2e/process.ts";
-import { eventually } from "../e2e/wait.ts";
+import { family, runs } from "../e2e/process.ts";
 import { CliSandbox } from "./sandbox.ts";
 
 Deno.test("ipc listen --then starts its command once it listens, prints what that brings about, and leaves with its status", async () => {
@@ -37,15 +36,6 @@ Deno.test("ipc listen --then goes on after its command for --count and --idle, u
 
 Deno.test("ipc listen --then passes signals on, and leaves nothing behind", async () => {
   await using cli = new CliSandbox();
-  const pids_of = (file: string) =>
-    eventually(() => {
-      try {
-        const pids = Deno.readTextFileSync(`${cli.directory}/${file}`).trim().split(" ").map(Number);
-        return pids.length === 2 && pids;
-      } catch {
-        return undefined;
-      }
-    }, "the command has not started");
   for (
     const [name, script, signal, code] of [
       ["plain", "", "SIGINT", 130],
@@ -60,20 +50,20 @@ Deno.test("ipc listen --then passes signals on, and leaves nothing behind", asyn
       `${script} sleep 1000 & echo $$ $! >${name}; wait; sleep 1000`,
     );
     const listener = cli.start(`ipc listen x --then -- sh ${name}.sh`);
-    const pids = await pids_of(name);
+    const pids = await family(`${cli.directory}/${name}`);
     listener.signal(signal);
     assert.equal(await listener.exit(), code, name);
     assert.deepEqual(pids.filter(runs), [], name);
   }
   // A command that ends by itself, and one whose reader has gone.
   await cli.sh("ipc listen x --then -- sh -c 'sleep 1000 & echo $$ $! >left'");
-  assert.deepEqual((await pids_of("left")).filter(runs), []);
+  assert.deepEqual((await family(`${cli.directory}/left`)).filter(runs), []);
   Deno.writeTextFileSync(`${cli.directory}/pipe.sh`, "sleep 1000 & echo $$ $! >pipe; wait");
   const outcome = await cli.sh(
     "{ ipc listen x --then -- sh pipe.sh; echo $? >&2; } | until [ -s pipe ]; do sleep 0.05; done",
   );
   assert.match(outcome.stderr, /141/);
-  assert.deepEqual((await pids_of("pipe")).filter(runs), []);
+  assert.deepEqual((await family(`${cli.directory}/pipe`)).filter(runs), []);
 });
 
 Deno.test("ipc listen ends at a signal while it waits for the last commands", async () => {

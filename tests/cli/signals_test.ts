@@ -1,22 +1,10 @@
 import assert from "node:assert/strict";
-import { runs } from "../e2e/process.ts";
+import { family, runs } from "../e2e/process.ts";
 import { eventually } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
 
 /** A command that says which processes it has, in a file, and does not end. */
 const FAMILY = `sh -c 'sleep 1000 & echo $$ $! >"$1"; sleep 1000' sh`;
-
-/** The processes of {@linkcode FAMILY}, once they are there. */
-async function family(path: string): Promise<number[]> {
-  return await eventually(() => {
-    try {
-      const pids = Deno.readTextFileSync(path).trim().split(" ").map(Number);
-      return pids.length === 2 && pids;
-    } catch {
-      return undefined;
-    }
-  }, "the command has not started");
-}
 
 Deno.test("ipc ends by the signal that it is sent, so that a shell sees 128 + n", async () => {
   await using cli = new CliSandbox();

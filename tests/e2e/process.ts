@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { within } from "./wait.ts";
+import { eventually, within } from "./wait.ts";
 
 /** How a process is started. */
 export interface ProcessOptions {
@@ -173,6 +173,18 @@ export class Process {
   #said(): string {
     return `Its standard error:\n${this.stderr.slice(-4000)}`;
   }
+}
+
+/** The two processes whose ids a command writes to a file, once they stand there. */
+export function family(path: string): Promise<number[]> {
+  return eventually(() => {
+    try {
+      const pids = Deno.readTextFileSync(path).trim().split(" ").map(Number);
+      return pids.length === 2 && pids;
+    } catch {
+      return undefined;
+    }
+  }, "the command has not started");
 }
 
 /** Whether a process runs; one that has ended and waits to be reaped does not. */

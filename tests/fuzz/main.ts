@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { CommanderError } from "@commander-js/extra-typings";
 import { Progress } from "../../scripts/bench/progress.ts";
 import { onSignals } from "../../scripts/bench/signals.ts";
 import { episodeOf } from "./broker/episode.ts";
@@ -18,6 +17,7 @@ import { replay, writeFailure } from "./failure.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { forgetFiles } from "./targets/config.ts";
 import { DECODERS } from "./targets/mod.ts";
+import { usageExit } from "../../scripts/usage.ts";
 
 const NAMES: ReadonlyMap<string, string> = new Map(DECODERS.map(({ name, about }) => [name, about]));
 
@@ -28,8 +28,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     options = parseOptions(args, NAMES, crypto.getRandomValues(new Uint8Array(6)).toHex());
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-    throw error;
+    return usageExit(error);
   }
   const { replay: file, only, seed } = options;
   try {

@@ -7,11 +7,12 @@
  *
  * @module
  */
-import { Command, CommanderError, InvalidArgumentError } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { Progress } from "../../scripts/bench/progress.ts";
 import { onSignals } from "../../scripts/bench/signals.ts";
 import { drawSoak } from "./plot.ts";
 import { asText, shown, soak } from "./soak.ts";
+import { usageExit } from "../../scripts/usage.ts";
 
 const MINUTES = 10, MINUTES_MIN = 0.5;
 /** How often a line is said where there is no terminal. */
@@ -24,8 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     options = parseOptions(args);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-    throw error;
+    return usageExit(error);
   }
   const ms = options.minutes * 60_000, interrupted = new AbortController();
   using _signals = onSignals(() => interrupted.abort());
