@@ -13,10 +13,10 @@ export class BinaryPeer extends ConnectionPeer {
     this.outbox.pushRun(bytes, start, end, first, count);
   }
 
-  pushFrames(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): void {
+  pushFrames(bytes: Uint8Array<ArrayBuffer>): void {
     const { monitors } = this.router;
-    if (monitors.active) monitors.frames(this.client, "out", bytes, start ?? 0, end ?? bytes.length);
-    this.outbox.pushFrames(bytes, start, end);
+    if (monitors.active) monitors.frames(this.client, "out", bytes);
+    this.outbox.pushFrames(bytes);
   }
 
   close(error: IpcError, at_once: boolean): void {

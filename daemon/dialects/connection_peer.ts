@@ -24,7 +24,7 @@ export abstract class ConnectionPeer implements Peer, ConnectionOwner {
   }
 
   abstract pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void;
-  abstract pushFrames(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): void;
+  abstract pushFrames(bytes: Uint8Array<ArrayBuffer>): void;
   abstract close(error: IpcError, at_once: boolean): void;
 
   get queued_bytes(): number {

@@ -80,7 +80,7 @@ export function takeFrame(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>):
   const { client, router } = peer, type = frame[OFFSET.type]!;
   const room = type === FRAME_TYPES.REPLY ? router.requests.room(client, frame) : undefined;
   if (room !== undefined) return room;
-  if (router.monitors.active) router.monitors.frames(client, "in", frame, 0, frame.length);
+  if (router.monitors.active) router.monitors.frames(client, "in", frame);
   if (router.draining && (type === FRAME_TYPES.EVENT || type === FRAME_TYPES.REQUEST)) {
     router.events.abandon(client);
     // What is not accepted stays unread, unless replies that are waited for may stand behind it.

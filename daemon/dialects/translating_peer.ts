@@ -54,10 +54,10 @@ export class TranslatingPeer extends ConnectionPeer {
     }
   }
 
-  pushFrames(bytes: Uint8Array<ArrayBuffer>, start = 0, end = bytes.length): void {
+  pushFrames(bytes: Uint8Array<ArrayBuffer>): void {
     const { monitors } = this.router;
-    if (monitors.active) monitors.frames(this.client, "out", bytes, start, end);
-    for (const frame of framesIn(bytes, start, end)) {
+    if (monitors.active) monitors.frames(this.client, "out", bytes);
+    for (const frame of framesIn(bytes, 0, bytes.length)) {
       const written = this.language.frame(frame);
       if (written.length > 0) this.outbox.pushFrames(written);
       if (frame.type === FRAME_TYPES.REPLY && (frame.flags & FLAGS.MORE) === 0) this.#answered(frame.id);

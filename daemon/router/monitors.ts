@@ -140,21 +140,17 @@ export class Monitors {
   }
 
   /** Frames that come from a client, or go to one, by themselves. */
-  frames(client: Client<Peer>, direction: Direction, bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+  frames(client: Client<Peer>, direction: Direction, bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#telling) return;
-    const view = new DataView(bytes.buffer, bytes.byteOffset), { name } = client.channel;
+    const header = new DataView(bytes.buffer, bytes.byteOffset), { name } = client.channel;
     for (const monitor of this.#watching(name)) {
-      for (let at = start, size; at < end; at += size) {
-        size = view.getUint32(at + OFFSET.length, true);
+      for (let at = 0, size; at < bytes.length; at += size) {
+        size = header.getUint32(at + OFFSET.length, true);
         if (this.#take(1) === 0) this.#miss(monitor, 1);
-        else {this.#record(
-            monitor,
-            name,
-            client,
-            direction,
-            size,
-            viewFrame(decodeFrame(bytes, at), monitor.payload_bytes),
-          );}
+        else {
+          const view = viewFrame(decodeFrame(bytes, at), monitor.payload_bytes);
+          this.#record(monitor, name, client, direction, size, view);
+        }
       }
     }
   }

@@ -20,7 +20,7 @@ export interface Peer {
   /** Queues `count` events, the first with sequence number `first`, in memory that others share. */
   pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void;
   /** Queues frames for this client alone; copies them. */
-  pushFrames(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): void;
+  pushFrames(bytes: Uint8Array<ArrayBuffer>): void;
   /** Makes room by dropping the oldest events, and tells the client which. Returns how many. */
   dropOldest(bytes: number): number;
   /**

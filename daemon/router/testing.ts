@@ -69,8 +69,8 @@ export class TestClient implements Peer {
     this.outbox.pushRun(bytes, start, end, first, count);
   }
 
-  pushFrames(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): void {
-    this.outbox.pushFrames(bytes, start, end);
+  pushFrames(bytes: Uint8Array<ArrayBuffer>): void {
+    this.outbox.pushFrames(bytes);
   }
 
   catchUp(): void {

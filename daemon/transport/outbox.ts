@@ -151,17 +151,17 @@ export class Outbox {
   }
 
   /** Queues a frame, or several, for this client alone. The bytes are copied unless they are many. */
-  pushFrames(bytes: Uint8Array<ArrayBuffer>, start = 0, end = bytes.length): void {
+  pushFrames(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#sealed) return;
-    const length = end - start, fits = this.fits(length);
+    const length = bytes.length, fits = this.fits(length);
     this.#count(length);
     if (length >= SMALL_BYTES) {
       const own = buffers.take(length);
-      own.set(bytes.subarray(start, end));
+      own.set(bytes);
       this.#push({ bytes: own, start: 0, end: length, first: 0, count: 0, last: 0 });
       buffers.release(own);
     } else {
-      const tail = this.#copy(bytes, start, end), at = this.#tail_used - length;
+      const tail = this.#copy(bytes), at = this.#tail_used - length;
       const last = this.#last();
       if (last !== undefined && last.bytes === tail && last.count === 0) last.end = at + length;
       else this.#push({ bytes: tail, start: at, end: at + length, first: 0, count: 0, last: 0 });
@@ -181,7 +181,7 @@ export class Outbox {
     const length = bytes.length;
     if (length >= SMALL_BYTES) return this.pushRun(bytes, 0, length, first, count);
     if (this.#sealed) return;
-    const tail = this.#copy(bytes, 0, length), end = this.#tail_used, start = end - length;
+    const tail = this.#copy(bytes), end = this.#tail_used, start = end - length;
     this.#count(length);
     const last = this.#last();
     // Entries stay small, because they can only be dropped whole.
@@ -244,7 +244,16 @@ export class Outbox {
 
   /** Takes nothing more and forgets what it has. */
   close(): void {
-    this.#end();
+    this.#closed = this.#sealed = true;
+    this.clear();
+    // What is in flight waits for nobody any more, but it may still be read from.
+    this.#count(-this.queued_bytes);
+    if (this.#lent !== undefined) buffers.forget(this.#lent);
+    if (this.#gather !== undefined) buffers.forget(this.#gather);
+    if (this.#tail !== undefined) buffers.forget(this.#tail);
+    this.#lent = this.#gather = undefined;
+    this.#tail = this.#piece = undefined;
+    this.#settle();
   }
 
   /** Resolves when everything queued so far, and since, is written, or the outbox is closed. */
@@ -273,8 +282,8 @@ export class Outbox {
   }
 
   /** Copies into the tail; the copy ends at `#tail_used`. */
-  #copy(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Uint8Array<ArrayBuffer> {
-    const length = end - start;
+  #copy(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const length = bytes.length;
     let tail = this.#tail;
     if (tail === undefined || this.#tail_used + length > tail.length) {
       if (tail !== undefined) {
@@ -284,7 +293,7 @@ export class Outbox {
       tail = this.#tail = buffers.take(Math.max(this.#tail_size, length));
       this.#tail_used = 0;
     }
-    tail.set(bytes.subarray(start, end), this.#tail_used);
+    tail.set(bytes, this.#tail_used);
     this.#tail_used += length;
     return tail;
   }
@@ -312,25 +321,9 @@ export class Outbox {
   };
 
   readonly #fail = (error: unknown): void => {
-    this.#end();
+    this.close();
     this.#owner.lost(error);
   };
-
-  #end(): void {
-    this.#closed = this.#sealed = true;
-    this.clear();
-    // What is in flight waits for nobody any more, but it may still be read from.
-    this.#count(-this.queued_bytes);
-    if (this.#lent !== undefined) buffers.forget(this.#lent);
-    if (this.#gather !== undefined) buffers.forget(this.#gather);
-    if (this.#tail !== undefined) buffers.forget(this.#tail);
-    this.#lent =
-      this.#gather =
-      this.#tail =
-      this.#piece =
-        undefined;
-    this.#settle();
-  }
 
   #taken(bytes: number): void {
     if (this.#closed) return;
