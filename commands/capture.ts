@@ -30,7 +30,10 @@ export class Capture {
     try {
       file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
     } catch (error) {
-      throw new Failure(EXIT.OUTPUT, `Cannot write to ${JSON.stringify(path)}: ${(error as Error).message}`);
+      const why = error instanceof Deno.errors.NotCapable
+        ? "Deno opens next to nothing below /dev, /proc and /sys: --json prints the same"
+        : (error as Error).message;
+      throw new Failure(EXIT.OUTPUT, `Cannot write to ${JSON.stringify(path)}: ${why}`);
     }
     const capture = new Capture(path, file), { version } = await buildInfo();
     const time = new Date().toISOString();

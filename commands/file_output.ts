@@ -5,6 +5,7 @@
  */
 import { EXIT, Failure } from "./exit_codes.ts";
 import { type Output, WriteError } from "./io.ts";
+import { whyNotOpened } from "./special_files.ts";
 
 /** What to do with a file that is there already. */
 export type IfThere = "refuse" | "overwrite" | "append";
@@ -46,7 +47,7 @@ export async function openOutput(path: string, if_there: IfThere): Promise<FileO
     if (error instanceof Deno.errors.AlreadyExists) {
       throw new Failure(EXIT.OUTPUT, `${path} is there already: --force overwrites it, --append adds to it`);
     }
-    throw new Failure(EXIT.OUTPUT, `cannot write to ${path}: ${(error as Error).message}`);
+    throw new Failure(EXIT.OUTPUT, `cannot write to ${path}: ${whyNotOpened(error, path, ">")}`);
   }
 }
 

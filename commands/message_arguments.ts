@@ -5,6 +5,7 @@
  */
 import { type Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import type { MessageOptions } from "./message_options.ts";
+import { inputPath } from "./special_files.ts";
 import {
   argumentParser,
   nameArgument,
@@ -82,7 +83,7 @@ function messageOptions(
   const options: MessageOptions = {
     channel,
     message: undefined,
-    file: parsed.file ?? "-",
+    file: inputPath(parsed.file ?? "-"),
     records,
     encoding: encodings[0] ?? "auto",
     headers: parsed.header,

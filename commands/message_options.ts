@@ -9,6 +9,7 @@ import { HEADERS_BYTES_MAX } from "../protocol/limits.ts";
 import { encodeBody } from "../protocol/msgpack.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Input, Io } from "./io.ts";
+import { whyNotOpened } from "./special_files.ts";
 
 /** How a message is written; `auto` is text where it is valid UTF-8, else bytes. */
 export type MessageEncoding = "auto" | "text" | "json" | "bytes";
@@ -145,7 +146,7 @@ export function tooLong(what: string, length: number | undefined, limit_bytes: n
 }
 
 function cannotRead(what: string, name: string, error: unknown): Failure {
-  return new Failure(EXIT.DATA, `cannot read ${what} from ${name}: ${(error as Error).message}`);
+  return new Failure(EXIT.DATA, `cannot read ${what} from ${name}: ${whyNotOpened(error, name, "<")}`);
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -13,6 +13,7 @@ import type { Io } from "./io.ts";
 import { type MockAnswer, readMockAnswer } from "./mock_answers.ts";
 import { noticesOf } from "./notice.ts";
 import { endingSignals } from "./signals.ts";
+import { inputPath } from "./special_files.ts";
 import { lineFailure, nameOf, textLines } from "./text_lines.ts";
 import { argumentParser, countArgument, nameArgument, parseArguments, usageError, type Verb } from "./verb.ts";
 
@@ -40,11 +41,11 @@ export function parseMock(argv: readonly string[]): MockOptions {
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
     .option("--name <name>", "what others see as the handler's name", nameArgument, "ipc mock");
   const { args: [channel], options } = parseArguments(parser, argv);
-  const { from: file, count, autostart, name } = options;
-  if (file === undefined) {
+  const { from, count, autostart, name } = options;
+  if (from === undefined) {
     throw usageError(parser, "the answers are missing: --from <file>, or --from - for standard input");
   }
-  return { channel, file, count, autostart, name };
+  return { channel, file: inputPath(from), count, autostart, name };
 }
 
 export async function runMock(options: MockOptions, io: Io): Promise<number> {

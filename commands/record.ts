@@ -12,6 +12,7 @@ import type { Io } from "./io.ts";
 import type { ListenOptions } from "./listen.ts";
 import { Listening } from "./listening.ts";
 import { endingSignals } from "./signals.ts";
+import { outputPath } from "./special_files.ts";
 import { tapeFormat } from "./tape.ts";
 import {
   argumentParser,
@@ -53,9 +54,11 @@ export function parseRecord(argv: readonly string[]): RecordOptions {
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
     .option("--name <name>", "what others see as the recorder's name", nameArgument, "ipc record");
   const { args: [channels], options } = parseArguments(parser, argv);
-  const { output } = options;
-  if (output === undefined) throw usageError(parser, "where to is missing: -o <file>, or -o - for standard output");
+  if (options.output === undefined) {
+    throw usageError(parser, "where to is missing: -o <file>, or -o - for standard output");
+  }
   if (options.force && options.append) throw usageError(parser, "--force and --append exclude each other");
+  const output = outputPath(options.output);
   return {
     channels,
     output,

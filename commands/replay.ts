@@ -17,6 +17,7 @@ import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { tooLong } from "./message_options.ts";
 import { notice } from "./notice.ts";
+import { inputPath } from "./special_files.ts";
 import { readTapeLine, type TapedEvent } from "./tape.ts";
 import { lineFailure, nameOf, textLines } from "./text_lines.ts";
 import { argumentParser, nameArgument, parseArguments, usageError, type Verb } from "./verb.ts";
@@ -58,7 +59,7 @@ export function parseReplay(argv: readonly string[]): ReplayOptions {
     )
     .option("--loop", "begin again at the end, until a signal comes")
     .option("--name <name>", "what others see as the sender's name", nameArgument, "ipc replay");
-  const { args: [file], options } = parseArguments(parser, argv);
+  const { args: [path], options } = parseArguments(parser, argv), file = inputPath(path);
   if (options.loop && file === "-") throw usageError(parser, "--loop needs a file: standard input comes only once");
   return { file, speed: options.speed, detours: options.channel, loop: options.loop ?? false, name: options.name };
 }

@@ -12,6 +12,7 @@ import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { notice } from "./notice.ts";
 import { settingsOf } from "./settings.ts";
+import { outputPath } from "./special_files.ts";
 import { TokenFile } from "./token_file.ts";
 import { argumentParser, parseArguments, usageError, type Verb } from "./verb.ts";
 
@@ -46,13 +47,25 @@ export function parseToken(argv: readonly string[]): TokenOptions {
     .option("--replace", "new: another token in the place of the one of this name")
     .option("--json", "list: one JSON object a line");
   const { args: [action, name], options } = parseArguments(parser, argv);
+  const stray = options.json && action !== "list"
+    ? "--json is for list"
+    : action === "new"
+    ? undefined
+    : options.output !== undefined
+    ? "--output is for new"
+    : options.replace
+    ? "--replace is for new"
+    : undefined;
+  if (stray !== undefined) throw usageError(parser, stray);
   if (action === "list" && name !== undefined) throw usageError(parser, "list takes no name");
   if (action !== "list" && name === undefined) throw usageError(parser, `${action} needs a name`);
   if (name !== undefined && !isChannelName(name)) {
     const allowed = '1 to 64 letters, digits, "_", "." or "-", not beginning with "." or "-"';
     throw usageError(parser, `${JSON.stringify(name)} cannot be the name of a token: it is ${allowed}`);
   }
-  if (options.output === "-") throw usageError(parser, "a token is not printed, where others might read it: -o FILE");
+  if (options.output !== undefined && outputPath(options.output) === "-") {
+    throw usageError(parser, "a token is not printed, where others might read it: -o FILE");
+  }
   return {
     action,
     name: name ?? "",
