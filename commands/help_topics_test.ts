@@ -31,7 +31,9 @@ Deno.test("ipc help configuration and environment have every key", async () => {
 Deno.test("ipc help environment has the other variables that docs/configuration.md has", async () => {
   const page = await Deno.readTextFile(new URL("../docs/configuration.md", import.meta.url));
   const section = page.slice(page.indexOf("## Variables that are not settings"));
-  const documented = [...new Set([...section.matchAll(/`(IPC_[A-Z_]*[A-Z])[`=]/g)].map(([, name]) => name))];
+  const documented = [
+    ...new Set([...section.matchAll(/`(IPC_[A-Z_]*[A-Z]|NO_COLOR|TERM)[`=]/g)].map(([, name]) => name)),
+  ];
   assert.deepEqual(OTHER_VARIABLES.map(([name]) => name).sort(), documented.sort());
   for (const [name] of OTHER_VARIABLES) assert.match(await topic("environment"), new RegExp(`^  ${name}\\s`, "m"));
 });

@@ -6,6 +6,7 @@
 import { type Encoding, ENCODINGS } from "../protocol/frame.ts";
 import type { StructuredCodec } from "../protocol/payload.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
+import { painted } from "./color.ts";
 import { printable } from "./notice.ts";
 import { payloadJson } from "./payload_text.ts";
 
@@ -39,17 +40,26 @@ export interface MonitorRecord {
 
 const SHOWN = ["seq", "id", "source", "target", "status", "listeners", "timeout_ms"] as const;
 
+/** Colours by type; what else passes is the protocol's own and faint. */
+const COLORS: Readonly<Record<string, string>> = { event: "32", request: "36", reply: "34" };
+const FAINT = "2", ERROR_COLOR = "31";
+
 /** A line without its end. */
-export function recordLine(record: MonitorRecord, structured: StructuredCodec | undefined): string {
+export function recordLine(
+  record: MonitorRecord,
+  structured: StructuredCodec | undefined,
+  color = false,
+): string {
   const { channel, direction, type, client, name, size } = record;
   const who = client === 0 ? "broker" : name === "" ? String(client) : `${client} ${printable(name)}`;
   const details = SHOWN.filter((key) => record[key] !== undefined).map((key) => `${key}=${record[key]}`);
   if (record.flags !== undefined) details.push(record.flags.join(","));
+  const painting = (text: string, with_color: string) => painted(text, color ? with_color : "");
   return [
-    timeText(record.time_ms),
+    painting(timeText(record.time_ms), FAINT),
     channel.padEnd(12),
     direction.padEnd(3),
-    type.padEnd(8),
+    painting(type.padEnd(8), record.flags?.includes("error") ? ERROR_COLOR : COLORS[type] ?? FAINT),
     who.padEnd(16),
     `${size}B`.padStart(7),
     [...details, payloadPreview(record, structured)].filter((text) => text !== "").join("  "),

@@ -91,6 +91,15 @@ Deno.test("recordLine() is a line for people, in columns", () => {
   );
 });
 
+Deno.test("recordLine() paints time and type where colours are wanted, and nothing else", () => {
+  const color = (more: Partial<MonitorRecord>) => recordLine({ ...EVENT, ...more }, undefined, true);
+  assert(color({}).startsWith("\x1b[2m12:00:00.007\x1b[0m  deploys       in   \x1b[32mevent   \x1b[0m  3 ipc send"));
+  assert(color({ type: "reply", flags: ["error"] }).includes("\x1b[31mreply   \x1b[0m"));
+  assert(color({ type: "join" }).includes("\x1b[2mjoin    \x1b[0m"));
+  // deno-lint-ignore no-control-regex -- they are what it takes away
+  assert.equal(color({}).replaceAll(/\x1b\[\d*m/g, ""), recordLine(EVENT, undefined));
+});
+
 Deno.test("recordJson() is what the broker says, with a time that can be read", () => {
   const { time_ms: _time, ...rest } = EVENT;
   assert.deepEqual(JSON.parse(recordJson(EVENT)), { time: new Date(NOON).toISOString(), ...rest });

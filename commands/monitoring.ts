@@ -8,6 +8,7 @@ import { formatDuration } from "../config/units.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import type { StructuredCodec } from "../protocol/payload.ts";
 import { Capture } from "./capture.ts";
+import { wantsColor } from "./color.ts";
 import { openChannel } from "./connection.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io, Output } from "./io.ts";
@@ -22,6 +23,7 @@ export class Monitoring implements AsyncDisposable {
   readonly #io: Io;
   readonly #end = Promise.withResolvers<number>();
   #output: Output;
+  readonly #color: boolean;
   #capture: Capture | undefined;
   #channel: Channel | undefined;
   #structured: StructuredCodec | undefined;
@@ -32,6 +34,7 @@ export class Monitoring implements AsyncDisposable {
     this.#options = options;
     this.#io = io;
     this.#output = io.stdout;
+    this.#color = wantsColor(io.stdout, io);
   }
 
   /** Shows until something ends it. @returns The exit code. */
@@ -82,7 +85,7 @@ export class Monitoring implements AsyncDisposable {
       if (this.#options.json) text += json;
       else if (!gap) {
         if (this.#structured === undefined && needsCodec(record)) this.#structured = await loadStructuredCodec();
-        text += `${recordLine(record, this.#structured)}\n`;
+        text += `${recordLine(record, this.#structured, this.#color)}\n`;
       }
       if (gap) {
         notice(this.#io.stderr, `${record.missed} frames are not shown: they came faster than they can be`);

@@ -10,6 +10,7 @@
  * @module
  */
 import { formatBytes } from "../config/units.ts";
+import { painted, wantsColor } from "./color.ts";
 import { beginningOf, displayWidth } from "./display_width.ts";
 import type { Io } from "./io.ts";
 import type { ReadProgress } from "./message_options.ts";
@@ -86,7 +87,7 @@ export function progressLine(
 function barOf(done: number, cells: number, color: boolean): string {
   const full = Math.floor(done * cells);
   const filled = "=".repeat(full), point = full < cells ? ">" : "", rest = " ".repeat(Math.max(0, cells - full - 1));
-  return color ? `[\x1b[32m${filled}${point}\x1b[0m${rest}]` : `[${filled}${point}${rest}]`;
+  return `[${painted(`${filled}${point}`, color ? "32" : "")}${rest}]`;
 }
 
 /** Its beginning with "...", if it takes more columns than there are. */
@@ -122,7 +123,7 @@ export class ProgressBar implements Disposable {
     const signals = endingSignals(io);
     this.#signals = signals;
     this.interrupted = signals.ended;
-    const color = (io.env("NO_COLOR") ?? "") === "";
+    const color = wantsColor(io.stderr, io);
     const draw = (): void => {
       const columns = io.stderr.columns ?? 80, elapsed_ms = performance.now() - begin_ms;
       this.#write(progressLine({ ...options, progress, elapsed_ms, columns, color }));

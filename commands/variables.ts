@@ -13,6 +13,8 @@ export const OTHER_VARIABLES: readonly (readonly [name: string, meaning: string]
   ["IPC_CONNECT", "the broker to connect to, if it is not this machine's, as --connect"],
   ["IPC_CA", "the certificate of who signed that broker's, as --ca"],
   ["IPC_TOKEN_FILE", "the file that holds the token to show, as --token-file"],
+  ["NO_COLOR", "set to anything: monitor, top and progress bars have no colour"],
+  ["TERM", "dumb: no colour, no progress bars, no top"],
   ["IPC_CHANNEL", "set for commands that listen, handle, lock and semaphore run: the channel"],
   ["IPC_LOCK_FENCE", "set for commands that lock and semaphore run: higher for who got the lock later"],
   ["IPC_SEQ", "set for commands that listen runs: the event's sequence number"],

@@ -7,6 +7,7 @@ import { type Channel, type ClientInfo, IpcError } from "../../client/mod.ts";
 import { CONTROL_CHANNEL } from "../../protocol/channel_name.ts";
 import type { ChannelLine } from "../channels.ts";
 import { clientsText } from "../clients.ts";
+import { wantsColor } from "../color.ts";
 import { openChannel } from "../connection.ts";
 import { EXIT } from "../exit_codes.ts";
 import { type ChannelDetails, detailsText } from "../inspect.ts";
@@ -71,7 +72,7 @@ export class Top {
   get #style(): Style {
     const env = (name: string): string => this.#io.env(name) ?? "";
     const locale = env("LC_ALL") || env("LC_CTYPE") || env("LANG");
-    return { ...this.#terminal.size(), color: env("NO_COLOR") === "", unicode: /utf-?8/i.test(locale) };
+    return { ...this.#terminal.size(), color: wantsColor(this.#io.stdout, this.#io), unicode: /utf-?8/i.test(locale) };
   }
 
   #draw(): void {
