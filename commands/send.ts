@@ -75,11 +75,11 @@ export async function runSend(options: SendOptions, io: Io): Promise<number> {
   const progress: Progress = { bytes: 0, messages: 0 };
   using watched = wantsProgress(options, io) ? watchProgress(options, progress, io) : undefined;
   const send = async (): Promise<number> => {
-    const few = await sendAll(options, envelope, channel, io, progress);
+    const reach = await sendAll(options, envelope, channel, io, progress);
     // Closing asks the broker whether it has everything, and fails if not.
     await channel.close();
     watched?.[Symbol.dispose]();
-    return verdict(few, options, io);
+    return verdict(reach, options, io);
   };
   // Whoever sends what comes now and then is told of a refusal and of a lost connection when they happen.
   const endings = [send(), refusal.promise, lost(channel)];
@@ -98,10 +98,23 @@ async function lost(channel: Channel): Promise<never> {
   throw error;
 }
 
-function verdict(few: number, { channel, count, expect, records }: SendOptions, io: Io): number {
+/** How many listeners got the messages. */
+interface Reach {
+  /** Messages that fewer got than expected. */
+  few: number;
+  /** Messages altogether. */
+  all: number;
+  /** How many got the message that the fewest got. */
+  fewest: number;
+}
+
+function verdict({ few, all, fewest }: Reach, { channel, expect }: SendOptions, io: Io): number {
   if (few === 0) return EXIT.OK;
-  const what = records === "whole" && count === 1 ? "the message" : `${few} messages`;
-  notice(io.stderr, `${what} reached fewer than ${expect} listeners of channel ${channel}`);
+  const listeners = `${fewest} listener${fewest === 1 ? "" : "s"}`;
+  const what = all === 1
+    ? `the message reached ${listeners} of channel ${channel}, fewer than ${expect}`
+    : `${few} of ${all} messages reached fewer than ${expect} listeners of channel ${channel}, at worst ${listeners}`;
+  notice(io.stderr, `${what} (--expect)`);
   return EXIT.NEGATIVE;
 }
 
@@ -142,38 +155,42 @@ function watchProgress({ file, records }: SendOptions, progress: Progress, io: I
   };
 }
 
-/** @returns How many messages got fewer listeners than expected. */
 async function sendAll(
   options: SendOptions,
   envelope: Envelope,
   channel: Channel,
   io: Io,
   progress: Progress,
-): Promise<number> {
-  let few = 0;
+): Promise<Reach> {
+  const reach: Reach = { few: 0, all: 0, fewest: Infinity };
   const take: TakeFrames = async (frames, count) => {
     if (options.expect === undefined) await channel.broadcastFrames(frames, count);
-    else few += await countBelow(options.expect, frames, options, channel);
+    else await countReach(options.expect, frames, options, channel, reach);
     progress.messages += count;
   };
   if (options.template || options.count !== 1) {
     const { madeMessages } = await import("./made_messages.ts");
     await madeMessages(options, envelope, io, take, progress, () => channel.flush());
   } else await messageFrames(options, envelope, io, take, progress);
-  return few;
+  return reach;
 }
 
-/** Sends frames one by one, all at once, and counts those that too few listeners got. */
-async function countBelow(
+/** Sends frames one by one, all at once, and counts who got them. */
+async function countReach(
   least: number,
   frames: Uint8Array<ArrayBuffer>,
   { headers, retain }: SendOptions,
   channel: Channel,
-): Promise<number> {
+  reach: Reach,
+): Promise<void> {
   const answers: Promise<Acknowledgement>[] = [];
   for (const { flags, target, payload } of eachFrame(frames)) {
     const data = new WrittenPayload(encodingOf(flags), payload);
     answers.push(channel.broadcast(data, { ack: true, to: target || undefined, headers, retain }));
   }
-  return (await Promise.all(answers)).filter(({ listeners }) => listeners < least).length;
+  for (const { listeners } of await Promise.all(answers)) {
+    reach.all++;
+    if (listeners < least) reach.few++;
+    if (listeners < reach.fewest) reach.fewest = listeners;
+  }
 }
