@@ -79,7 +79,11 @@ Deno.test("parseSend() takes a message, or says where to read it", () => {
     [["--every", "0", "x", "y"], "--every needs a duration above 0"],
     [["--count", "0", "x", "y"], "whole number from 1"],
     [[], "missing required argument 'channel'"],
-    [["x", "y", "z"], "too many arguments"],
+    [["x", "y", "z"], "too many arguments[^]*needs quotes"],
+    [["x", "y", "--wait", "5s"], "too many arguments[^]*is written --wait=5s"],
+    [["x", "-5"], "unknown option '-5'[^]*begins with - stands behind --"],
+    [["--foo", "x"], "unknown option '--foo'$"],
+    [["-f", "/dev/stdin", "x"], { file: "-" }],
     [["--jsn", "x"], "unknown option '--jsn'[^]*Did you mean --json"],
     [["--json", "--bytes", "x"], "--json and --bytes exclude each other"],
     [["-l", "-0", "x"], "--lines and --null exclude each other"],
@@ -187,7 +191,8 @@ Deno.test("parseHandle() takes a channel and a command behind --", () => {
     [["--mode", "words", "x", "--", "a"], "Allowed choices are command, lines"],
     [["--json-lines", "x", "--", "a"], "--json-lines needs --mode lines"],
     [["x"], "a command is missing"],
-    [["x", "wc"], "too many arguments"],
+    [["x", "wc"], "too many arguments[^]*stands behind --"],
+    [["x", "wc", "-w"], "unknown option '-w'[^]*stands behind --"],
     [["--", "wc"], "missing required argument 'channel'"],
   ]);
 });
@@ -208,15 +213,18 @@ Deno.test("the other verbs' parsers take what they need", () => {
     [["status", "--user", "--json"], { action: "status", scope: "user", json: true }],
     [["print", "--system"], { scope: "system" }],
     [["print", "--system", "--user"], "exclude each other"],
-    [["remove"], "Allowed choices are install, uninstall, status, print"],
+    [["print", "--json"], "--json is for status"],
+    [["remove"], "'remove' is none of install, uninstall, status, print"],
     [[], "missing required argument"],
   ]);
   table(parseDaemon, [
     [["run"], { action: "run", config: undefined, idle_exit_default: undefined }],
     [["start", "--config", "a.toml"], { action: "start", config: "a.toml" }],
     [["status", "--json"], { action: "status", json: true }],
+    [["stop", "--json"], "--json is for status"],
+    [["stop", "--config", "a.toml"], '--config is for run, start and restart: for stop it stands before "daemon"'],
     [[], "missing required argument"],
-    [["strt"], "Allowed choices are run, start, stop, restart, status, reload"],
+    [["strt"], "none of run, start, stop, restart, status, reload\n.Did you mean start"],
   ]);
 });
 
@@ -240,11 +248,13 @@ Deno.test("parseLock(), parseSemaphore() and parseBarrier() take a channel, how 
     [["-n", "3", "--no-wait", "x", "--", "ls"], { no_wait: true }],
     [["x", "--", "ls"], "how many may run at a time is missing"],
     [["-n", "0", "x", "--", "ls"], "whole number from 1"],
+    [["-n", "16385", "x", "--", "ls"], "whole number from 1 to 16384"],
   ]);
   table(parseBarrier, [
     [["-n", "3", "x"], { channel: "x", parties: 3, timeout_ms: Infinity, autostart: true }],
     [["-n", "3", "x", "-t", "1m"], { timeout_ms: 60_000 }],
     [["x"], "how many it takes is missing"],
+    [["-n", "16385", "x"], "whole number from 1 to 16384"],
     [["-n", "3"], "missing required argument"],
   ]);
 });
@@ -260,6 +270,8 @@ Deno.test("parseWait() takes one thing to wait for", () => {
     [["x", "--listener", "--handler"], "--listener and --handler exclude each other"],
     [["x", "--idle", "0"], "for ever is never over"],
     [["x", "--listener", "--match", "a"], "--match is for --message"],
+    [["x", "--match", "a"], "--match is for --message"],
+    [["x", "--client", ""], "the name to wait for is empty"],
     [["x", "--idle", "1", "--regex", "a"], "--regex is for --message"],
     [["x", "--message", "--match", "a", "--regex", "a"], "--match and --regex exclude each other"],
     [["x", "--message", "--regex", "("], "--regex: "],
@@ -299,6 +311,7 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
     [["x"], "where to is missing: -o <file>"],
     [["-o", "f"], "missing required argument"],
     [["x", "-o", "f", "--append", "--force"], "--force and --append exclude each other"],
+    [["x", "-o", "/dev/stdout"], { output: "-" }],
   ]);
   table(parseReplay, [
     [["f"], { file: "f", speed: 1, detours: [], loop: false, name: "ipc replay" }],
@@ -310,6 +323,7 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
     [["f", "--channel", "x=a/b"], "not a channel name"],
     [["f", "--channel", "[=x"], "without its"],
     [["-", "--loop"], "standard input comes only once"],
+    [["/dev/fd/0", "--loop"], "standard input comes only once"],
     [[], "missing required argument"],
   ]);
   const { detours } = parseReplay(["f", "--channel", "a=b", "--channel", "c*=d"]);
@@ -320,6 +334,7 @@ Deno.test("parseRecord(), parseReplay() and parseMock() name their files", () =>
   table(parseMock, [
     [["x", "--from", "f", "-n", "2"], { channel: "x", file: "f", count: 2, autostart: true, name: "ipc mock" }],
     [["x"], "the answers are missing: --from <file>"],
+    [["x", "--from", "/dev/stdin"], { file: "-" }],
     [["--from", "f"], "missing required argument"],
   ]);
 });
@@ -342,7 +357,7 @@ Deno.test("parseBench() takes what to measure, where, how much and for how long"
       autostart: false,
     }],
     [["sub", "--for", "5s"], { what: ["sub"], channel: "bench", duration_ms: 5000 }],
-    [["requests"], "Allowed choices are events, request, pub, sub"],
+    [["requests"], "none of events, request, pub, sub\n.Did you mean request"],
     [["events", "deploys"], "events has a channel of its own: only pub and sub take one"],
     [["sub", "--size", "16"], "sub counts what comes: --size is for those who publish"],
     [["--for", "0"], "--for needs a duration above 0"],

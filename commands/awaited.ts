@@ -43,7 +43,8 @@ export async function awaitState(options: WaitOptions, io: Io): Promise<number> 
       // Without a broker it is not so, yet.
       if (options.no_wait || !noBroker(error)) throw error;
       if (performance.now() + BROKER_POLL_MS >= until_ms) {
-        throw new Failure(EXIT.TIMEOUT, `${sentence(options)} after ${formatDuration(options.timeout_ms)}`);
+        const late = `${sentence(options)} after ${formatDuration(options.timeout_ms)}`;
+        throw new Failure(EXIT.TIMEOUT, `${late}: ${(error as Error).message}`);
       }
     }
     await new Promise((resolve) => setTimeout(resolve, BROKER_POLL_MS));

@@ -10,10 +10,10 @@ import { formatDuration } from "../config/units.ts";
 import type { Io } from "./io.ts";
 import {
   argumentParser,
-  countArgument,
   durationArgument,
   nameArgument,
   parseArguments,
+  partiesArgument,
   usageError,
   type Verb,
 } from "./verb.ts";
@@ -36,7 +36,7 @@ export function parseBarrier(argv: readonly string[]): BarrierOptions {
     "ipc barrier -n 3 -t 1m ready || exit",
   ])
     .argument("<channel>", "where they meet")
-    .option("-n, --parties <n>", "how many it takes, this one included; all have to say the same", countArgument)
+    .option("-n, --parties <n>", "how many it takes, this one included; all have to say the same", partiesArgument)
     .option("-t, --timeout <duration>", "exit 124 if they are not there after this long", durationArgument, Infinity)
     .option("--no-autostart", "exit 69 if no broker runs, instead of starting one")
     .option("--name <name>", "what others see as this one's name", nameArgument, "ipc barrier");

@@ -44,6 +44,7 @@ export function takeGlobalOptions(argv: readonly string[]): GlobalOptions {
   const values = new Map<string, string>();
   let at = 0;
   for (; argv[at]?.startsWith("--"); at++) {
+    if (argv[at] === "--") return { argv: argv.slice(at + 1), values };
     const equals = argv[at]!.indexOf("="), name = equals < 0 ? argv[at]! : argv[at]!.slice(0, equals);
     const variable = GLOBAL_OPTIONS.get(name);
     if (variable === undefined) break;

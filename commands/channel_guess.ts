@@ -1,5 +1,6 @@
 /**
- * Did you mean that channel? Looked for only when a command has failed because of its channel.
+ * What may have been meant, or what can be done. Looked for only when a command has failed because of its channel or of its
+ * connection.
  *
  * @module
  */
@@ -7,25 +8,30 @@ import { IpcError } from "../client/mod.ts";
 import { closest } from "../config/suggest.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import type { ChannelLine } from "./channels.ts";
-import { askBroker } from "./connection.ts";
+import { askBroker, noBroker } from "./connection.ts";
 import type { Io } from "./io.ts";
 
 /**
- * The error to report: if it says that a channel is not there or has no handler, and one of a similar name is and has,
- * with that name.
+ * The error to report. If it says that a channel is not there or has no handler, and one of a similar name is and has, with
+ * that name; that no broker runs, if that is why. If the connection has broken, with the channel and what to look at.
  *
  * @param options Those of the verb that failed.
  */
 export async function withChannelGuess(error: unknown, options: unknown, io: Io): Promise<unknown> {
   const channel = (options as { channel?: unknown } | undefined)?.channel;
   if (!(error instanceof IpcError) || typeof channel !== "string") return error;
+  if (error.reason === "CHANNEL_RECV" && !error.message.includes(channel)) {
+    const text = `channel ${channel}: ${error.message}. "ipc ping" says whether there is a broker again`;
+    return new IpcError(error.code, text, { data: error.data, cause: error });
+  }
   const unhandled = error.reason === "NO_HANDLER";
   if (!unhandled && error.reason !== "CHANNEL_NOT_FOUND") return error;
   let channels: ChannelLine[];
   try {
     channels = await askBroker("channels", {}, io) as ChannelLine[];
-  } catch {
-    return error; // no broker, or none that answers us: what failed first says more
+  } catch (asked) {
+    // Of one that does not answer us, what failed first says more.
+    return noBroker(asked) ? asked : error;
   }
   // A channel that nobody is on may be there only because its name was misspelt before.
   const likely = channels.filter(({ channel: name, clients, handlers, dynamic }) =>

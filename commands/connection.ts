@@ -116,7 +116,7 @@ export async function openAwaited(
       }
     } catch (error) {
       if (!noBroker(error)) throw error;
-      if (performance.now() >= until) throw tooLate(channel, awaited, wait_ms);
+      if (performance.now() >= until) throw tooLate(channel, awaited, wait_ms, error as Error);
     }
     await new Promise((resolve) => setTimeout(resolve, BROKER_POLL_MS));
   }
@@ -140,9 +140,11 @@ async function waitFor(channel: Channel, awaited: Awaited, wait_ms: number, unti
   }
 }
 
-function tooLate(channel: string, { role, client }: Awaited, wait_ms: number): Failure {
-  const who = client === undefined ? role : `${role} ${JSON.stringify(client)}`;
-  return new Failure(EXIT.TIMEOUT, `channel ${channel} has no ${who} after ${formatDuration(wait_ms)}`);
+/** @param cause Why nobody can be there, if that is known. */
+function tooLate(channel: string, { role, client }: Awaited, wait_ms: number, cause?: Error): Failure {
+  const who = client === undefined ? role : `${role} ${JSON.stringify(client)}`,
+    why = cause ? `: ${cause.message}` : "";
+  return new Failure(EXIT.TIMEOUT, `channel ${channel} has no ${who} after ${formatDuration(wait_ms)}${why}`);
 }
 
 /** Whether a text is an id rather than a name. */

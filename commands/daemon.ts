@@ -5,7 +5,7 @@
  */
 import { Argument, Option } from "@commander-js/extra-typings";
 import type { Io } from "./io.ts";
-import { argumentParser, parseArguments, type Verb } from "./verb.ts";
+import { argumentParser, parseArguments, usageError, type Verb } from "./verb.ts";
 
 /** What can be done with the broker. */
 const DAEMON_ACTIONS = ["run", "start", "stop", "restart", "status", "reload"] as const;
@@ -37,6 +37,10 @@ export function parseDaemon(argv: readonly string[]): DaemonOptions {
     .addOption(new Option("--idle-exit-default <duration>", "for brokers that are started on demand").hideHelp())
     .addOption(new Option("--print-permissions", "for the script that starts the broker").hideHelp());
   const { args: [action], options } = parseArguments(parser, argv);
+  if (options.json && action !== "status") throw usageError(parser, "--json is for status");
+  if (options.config !== undefined && !["run", "start", "restart"].includes(action)) {
+    throw usageError(parser, `--config is for run, start and restart: for ${action} it stands before "daemon"`);
+  }
   return {
     action,
     config: options.config,

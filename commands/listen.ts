@@ -116,7 +116,11 @@ export function parseListen(argv: readonly string[]): ListenOptions {
   if (options.raw && options.null) throw usageError(parser, "--raw and --null exclude each other");
   const then = options.then ? command : [], each = options.then ? [] : command;
   if (options.then && then.length === 0) throw usageError(parser, "--then needs a command behind --");
-  if (each.length > 0 && chosen.length > 0) throw usageError(parser, `--${chosen[0]} and a command exclude each other`);
+  const printed = chosen[0] ?? (options.null ? "null" : undefined);
+  if (each.length > 0 && printed !== undefined) {
+    throw usageError(parser, `--${printed} and a command exclude each other`);
+  }
+  if (options.exec !== undefined && options.null) throw usageError(parser, "--exec and --null exclude each other");
   const run = options.exec === undefined ? each : ["/bin/sh", "-c", options.exec];
   if (options.jobs > 1 && run.length === 0) throw usageError(parser, "--jobs needs a command to run");
   for (const name of ["coalesce", "debounce"] as const) {

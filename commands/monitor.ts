@@ -57,7 +57,9 @@ export function parseMonitor(argv: readonly string[]): MonitorOptions {
     } catch (error) {
       throw usageError(parser, `--payload: ${(error as Error).message}`);
     }
-    if (payload_bytes > MONITOR_PAYLOAD_BYTES_MAX) throw usageError(parser, "--payload: at most 64KiB");
+    if (payload_bytes > MONITOR_PAYLOAD_BYTES_MAX) {
+      throw usageError(parser, `--payload: ${options.payload} is too much, at most 64KiB are shown`);
+    }
   }
   return {
     glob,

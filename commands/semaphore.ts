@@ -5,7 +5,7 @@
  */
 import type { HoldingOptions } from "./holding.ts";
 import { holdingOptions, runHolding, withHoldingOptions } from "./holding_options.ts";
-import { argumentParser, countArgument, parseArguments, splitCommand, usageError, type Verb } from "./verb.ts";
+import { argumentParser, parseArguments, partiesArgument, splitCommand, usageError, type Verb } from "./verb.ts";
 
 export const verb: Verb<HoldingOptions> = { parse: parseSemaphore, run: runHolding };
 
@@ -16,7 +16,7 @@ export function parseSemaphore(argv: readonly string[]): HoldingOptions {
     ]),
     "--no-wait",
     "ipc semaphore",
-  ).option("-n, --places <n>", "how many may run at a time; all have to say the same", countArgument);
+  ).option("-n, --places <n>", "how many may run at a time; all have to say the same", partiesArgument);
   const { own, command } = splitCommand(argv);
   const { args: [channel], options } = parseArguments(parser, own);
   if (options.places === undefined) throw usageError(parser, "how many may run at a time is missing: -n");

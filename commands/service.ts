@@ -33,6 +33,7 @@ export function parseService(argv: readonly string[]): ServiceOptions {
     .option("--system", "for the whole machine, in /etc/systemd/system, as a user of its own")
     .option("--json", "status: as one JSON object");
   const { args: [action], options } = parseArguments(parser, argv);
+  if (options.json && action !== "status") throw usageError(parser, "--json is for status");
   if (options.user && options.system) throw usageError(parser, "--user and --system exclude each other");
   return {
     action,

@@ -153,7 +153,7 @@ Deno.test("ipc token says what is missing: a name, a file, a configuration", asy
   await inDirectory(async (place) => {
     const rows: [string[], number, RegExp][] = [
       [[], 64, /missing required argument/],
-      [["make", "a"], 64, /Allowed choices are new, list, revoke/],
+      [["make", "a"], 64, /none of new, list, revoke/],
       [["new"], 64, /new needs a name/],
       [["revoke"], 64, /revoke needs a name/],
       [["list", "a"], 64, /list takes no name/],

@@ -30,7 +30,7 @@ export function parseTop(argv: readonly string[]): TopOptions {
       "\nKeys: arrows, page up and down, home, end  choose     Tab    channels or clients\n" +
         "      Enter  all about it                             s, r   sort by the next column, the other way round\n" +
         "      k      close a client                           /      only names that contain this text\n" +
-        "      space  stop and go on                           q      leave\n",
+        "      space  stop and go on                           q      leave",
     );
   const { args: [glob], options: { interval } } = parseArguments(parser, argv);
   if (interval === Infinity || interval < INTERVAL_MS_MIN) {

@@ -12,8 +12,10 @@ import {
   Option,
   type OptionValues,
 } from "@commander-js/extra-typings";
+import { closest } from "../config/suggest.ts";
 import { formatDuration, parseDuration } from "../config/units.ts";
 import { checkClientName } from "../protocol/bodies.ts";
+import { COORDINATED_MAX } from "../protocol/limits.ts";
 import type { Io } from "./io.ts";
 import { itemText } from "./wrapping.ts";
 
@@ -84,7 +86,7 @@ export function argumentParser(name: string, description: string, examples: read
   if (examples.length > 0) {
     parser.addHelpText(
       "after",
-      `\nExamples:\n${examples.map((line) => `  ${line}\n`).join("")}`,
+      `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`,
     );
   }
   return parser;
@@ -132,9 +134,32 @@ export function parseArguments<Args extends unknown[], Options extends OptionVal
         return help;
       });
     }
-    throw new UsageError(error.message.replace(/^error: /, ""), usageOf(parser));
+    throw new UsageError(mistakeText(error, parser, argv), usageOf(parser));
   }
   return { args: parser.processedArgs as Args, options: parser.opts() as Options };
+}
+
+/** What is wrong, and what was probably meant. */
+function mistakeText({ code, message }: CommanderError, parser: DescribedParser, argv: readonly string[]): string {
+  const text = message.replace(/^error: /, "");
+  const choice = /^command-argument value '(.*)' is invalid for .*\. Allowed choices are (.*)\.$/s.exec(text);
+  if (choice !== null) {
+    const value = choice[1]!, choices = choice[2]!, guess = closest(value, choices.split(", "));
+    return `'${value}' is none of ${choices}${guess === undefined ? "" : `\n(Did you mean ${guess}?)`}`;
+  }
+  const advice = adviceFor(code, text, parser.usage(), argv);
+  return advice === undefined ? text : `${text}\n(${advice}.)`;
+}
+
+/** What to do about arguments or options that a parser does not know, if its usage tells. */
+function adviceFor(code: string, text: string, usage: string, argv: readonly string[]): string | undefined {
+  const too_many = code === "commander.excessArguments";
+  if (!too_many && (code !== "commander.unknownOption" || text.includes("Did you mean"))) return undefined;
+  if (usage.includes("-- <command>")) return "A command to run, with its options, stands behind --";
+  if (!usage.includes("[message]")) return undefined;
+  if (!too_many) return argv[0]!.startsWith("-") ? undefined : "A message that begins with - stands behind --";
+  const waits = argv.includes("--wait=infinity");
+  return waits ? "How long to wait is written --wait=5s" : "A message of several words needs quotes";
 }
 
 /** Fails the way the parser itself does, for what only shows when all options are known. */
@@ -208,15 +233,20 @@ export function countArgument(text: string): number {
   return wholeNumber(text, 1);
 }
 
+/** Reads a whole number from 1 to as many as a broker lets wait for each other. */
+export function partiesArgument(text: string): number {
+  return wholeNumber(text, 1, COORDINATED_MAX);
+}
+
 /** Reads a whole number from 0 up. */
 export function numberArgument(text: string): number {
   return wholeNumber(text, 0);
 }
 
-function wholeNumber(text: string, least: number): number {
+function wholeNumber(text: string, least: number, most = Infinity): number {
   const number = /^\d{1,15}$/.test(text) ? Number(text) : -1;
-  if (number < least) throw new InvalidArgumentError(`It must be a whole number from ${least} up.`);
-  return number;
+  if (number >= least && number <= most) return number;
+  throw new InvalidArgumentError(`It must be a whole number from ${least} ${most === Infinity ? "up" : `to ${most}`}.`);
 }
 
 /**

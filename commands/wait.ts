@@ -42,12 +42,13 @@ export function parseWait(argv: readonly string[]): WaitOptions {
   const { args: [channel], options } = parseArguments(parser, argv);
   const wanted = (["listener", "handler", "client", "message", "idle"] as const)
     .filter((name) => options[name] !== undefined);
+  const choice = options.match !== undefined ? "match" : options.regex !== undefined ? "regex" : undefined;
+  if (choice !== undefined && !options.message) throw usageError(parser, `--${choice} is for --message`);
   if (wanted.length === 0) {
     throw usageError(parser, "what to wait for is missing: --listener, --handler, --client, --message or --idle");
   }
   if (wanted.length > 1) throw usageError(parser, `--${wanted[0]} and --${wanted[1]} exclude each other`);
-  const choice = options.match !== undefined ? "match" : options.regex !== undefined ? "regex" : undefined;
-  if (choice !== undefined && !options.message) throw usageError(parser, `--${choice} is for --message`);
+  if (options.client === "") throw usageError(parser, "--client: the name to wait for is empty");
   if (options.match !== undefined && options.regex !== undefined) {
     throw usageError(parser, "--match and --regex exclude each other");
   }

@@ -29,7 +29,7 @@ const FIND_VERB = `find_verb() {
   while :; do
     case "\${1-}" in
       ${[...GLOBAL_OPTIONS.keys()].join("|")}) shift; [ $# -eq 0 ] || shift ;;
-      --*=*) shift ;;
+      --*=*|--) shift ;;
       daemon) case " $* " in *" run "*) verb="daemon run" ;; *) verb=daemon ;; esac; return ;;
       *) verb="\${1-}"; return ;;
     esac

@@ -12,6 +12,7 @@ Deno.test("ipc leaves with the documented codes while no broker runs", async () 
       ["ipc sockname x", 0, /^/],
       ["ipc", 64, /a verb is missing/],
       ["ipc snd x", 64, /Did you mean send/],
+      ["ipc --", 64, /a verb is missing/],
       ["ipc send", 64, /missing required argument/],
       ["ipc listen x -F %q", 64, /%q/],
       ["ipc send x y", 69, /no broker is running/],
@@ -31,6 +32,9 @@ Deno.test("ipc leaves with the documented codes while no broker runs", async () 
       ["printf '{}\\n[]' | ipc mock x --from -", 65, /line 2 of standard input: it is not a JSON object/],
       ["ipc channels", 69, /no broker is running/],
       ["ipc ping", 69, /no broker is running/],
+      ["ipc ping x", 69, /no broker is running/],
+      ["ipc record x -o /dev/full", 74, /give - instead, and > \/dev\/full/],
+      ["ipc send --wait=100ms x y", 124, /x has no listener after 100ms: no broker is running/],
       ["ipc stats --prometheus", 69, /no broker is running/],
       ["ipc monitor", 69, /no broker is running/],
       ["ipc daemon status", 69, /no broker is running/],
@@ -42,7 +46,7 @@ Deno.test("ipc leaves with the documented codes while no broker runs", async () 
       ["ipc handle x -- /etc/passwd", 126, /\/etc\/passwd/],
       ["ipc listen x -- /etc/passwd", 126, /\/etc\/passwd/],
       ["ipc listen --no-autostart x --then -- no-such-command", 127, /no-such-command/],
-      ["ipc wait -t 100ms x --listener", 124, /x/],
+      ["ipc wait -t 100ms x --listener", 124, /x has no listener after 100ms: no broker is running/],
       ["ipc config check /no/such/file", 78, /\/no\/such\/file/],
       ["ipc token list", 78, /token/],
     ],
@@ -62,13 +66,19 @@ Deno.test("ipc leaves with the documented codes while a broker runs", async () =
   cli.start("ipc handle three -- sh -c 'echo out; echo err >&2; exit 3'");
   cli.start("ipc handle killed -- sh -c 'kill -KILL $$'");
   cli.start("ipc handle slow -- sleep 1000");
-  cli.start("ipc handle --mode lines --timeout 100ms lines -- sh -c 'read line; [ $line = die ] || sleep 1000'");
+  cli.start(
+    "ipc handle --mode lines --timeout 100ms lines -- sh -c 'read line || exit; [ $line = die ] || sleep 1000'",
+  );
   cli.start("ipc handle limited --timeout 100ms -- sleep 1000");
   cli.start("ipc handle large -- head -c 20000000 /dev/zero");
   await cli.sh("ipc send --retain full hello");
   const rows: readonly Row[] = [
     ["ipc send x hello", 0, /^/],
-    ["ipc send --expect 1 x hello", 1, /fewer than 1 listener/],
+    ["ipc send --expect 1 x hello", 1, /the message reached 0 listeners of channel x, fewer than 1/],
+    ["ipc send --expect 2 --count 3 x hello", 1, /3 of 3 messages reached fewer than 2 .* at worst 0 listeners/],
+    ["ipc -- send x hello", 0, /^/],
+    ["ipc send -f /proc/version x", 65, /give - instead, and < \/proc\/version/],
+    ["ipc send -f /dev/stdin x </dev/null", 0, /^/],
     ["ipc send bad/name hello", 64, /not a channel name/],
     ["ipc inspect bad/name", 64, /not a channel name/],
     ["ipc clients bad/name", 64, /not a channel name/],
@@ -96,7 +106,7 @@ Deno.test("ipc leaves with the documented codes while a broker runs", async () =
     ["ipc wait --listener --no-wait quiet", 1, /quiet/],
     ["ipc wait --handler -t 100ms quiet", 124, /quiet/],
     ["ipc listen --where 'not a condition' x", 64, /--where/],
-    ["ipc listen -t 20s then --then -- ipc send --expect 3 then hello", 1, /fewer than 3/],
+    ["ipc listen -t 20s then --then -- ipc send --expect 3 then hello", 1, /reached 1 listener of .* fewer than 3/],
     ["ipc listen -t 100ms quiet", 124, /^/],
     ["ipc listen --idle 100ms quiet", 0, /^/],
     ["ipc listen --idle 100ms -n 1 quiet", 124, /^/],

@@ -77,7 +77,7 @@ Deno.test("ipc monitor ends by itself, and says why", async () => {
     const [line, code, said] of [
       ["ipc monitor", 69, /no broker is running/],
       ["ipc monitor '[' a", 64, /too many arguments/],
-      ["ipc monitor --payload 1GiB", 64, /--payload: at most 64KiB/],
+      ["ipc monitor --payload 1GiB", 64, /--payload: 1GiB is too much, at most 64KiB/],
       ["ipc daemon start && ipc monitor '['", 64, /has a "\[" without its "\]"/],
       ["ipc monitor -t 100ms", 124, /the time is up: 100ms/],
       ["ipc monitor --capture /no/such/file", 74, /Cannot write to "\/no\/such\/file"/],
