@@ -31,6 +31,8 @@ interface Wanted {
 
 interface Open extends Wanted {
   door: SharedDoor;
+  /** Outlives a listener that is opened again with another certificate. */
+  gate: TokenGate;
   listener: SharedListener;
 }
 
@@ -38,8 +40,6 @@ interface Open extends Wanted {
 export class SharedListeners {
   readonly #owner: SharedListenersOwner;
   #open: Open[] = [];
-  /** By the listener's name: they outlive a listener that is opened again with another certificate. */
-  readonly #gates = new Map<string, TokenGate>();
   #closed = false;
   /** One change at a time. */
   #changing: Promise<void> = Promise.resolve();
@@ -62,7 +62,7 @@ export class SharedListeners {
 
   /**
    * Opens what is new, closes what is gone, and leaves the rest open. Connections stay, whatever becomes of the listener
-   * that they came by.
+   * that they came by; but nobody accepts the tokens any more that only a listener accepted that is gone.
    *
    * @throws {IpcError} If one cannot be opened, or what the files are read by throws; then everything is as it was.
    */
@@ -90,12 +90,19 @@ export class SharedListeners {
     const gone = before.filter((open) => !isTaken(kept, open));
     // First, because another certificate needs the same port.
     await Promise.all(gone.map(({ listener }) => listener.close()));
-    const opened: Open[] = [];
+    const opened: Open[] = [], heirs = new Map<Wanted, TokenGate>();
+    for (const entry of wanted) {
+      const before = gone.find(({ settings }) => settings.name === entry.settings.name);
+      if (!kept.has(entry) && before !== undefined) heirs.set(entry, before.gate);
+    }
     try {
-      for (const entry of wanted) if (!kept.has(entry)) opened.push(this.#listen(entry));
+      for (const entry of wanted) if (!kept.has(entry)) opened.push(this.#listen(entry, heirs.get(entry)));
     } catch (error) {
       await Promise.all(opened.map(({ listener }) => listener.close()));
-      this.#open = [...before.filter((open) => isTaken(kept, open)), ...gone.map((open) => this.#listen(open))];
+      this.#open = [
+        ...before.filter((open) => isTaken(kept, open)),
+        ...gone.map((open) => this.#listen(open, open.gate)),
+      ];
       throw error;
     }
     for (const [entry, { door }] of kept) door.change(entry);
@@ -103,24 +110,18 @@ export class SharedListeners {
       const same = kept.get(entry);
       return same === undefined ? opened.shift()! : { ...same, ...entry };
     });
+    for (const { gate } of gone) if (![...heirs.values()].includes(gate)) gate.change(undefined);
   }
 
-  #listen({ settings, secrets }: Wanted): Open {
-    const owner = this.#owner, door = new SharedDoor(owner, this.#gateOf(settings.name), { settings, secrets });
+  #listen({ settings, secrets }: Wanted, before?: TokenGate): Open {
+    const owner = this.#owner, gate = before ?? new TokenGate(true, (why) => owner.unauthorized(settings.name, why));
+    const door = new SharedDoor(owner, gate, { settings, secrets });
     const listener = new SharedListener({ hostname: settings.hostname, port: settings.port, tls: secrets.tls }, {
       accepted: (conn) => owner.accepted(conn, door),
       ready: () => owner.ready(),
       failed: (error) => owner.failed(settings.name, error),
     });
-    return { settings, secrets, door, listener };
-  }
-
-  #gateOf(name: string): TokenGate {
-    let gate = this.#gates.get(name);
-    if (gate === undefined) {
-      this.#gates.set(name, gate = new TokenGate(true, (why) => this.#owner.unauthorized(name, why)));
-    }
-    return gate;
+    return { settings, secrets, door, gate, listener };
   }
 }
 

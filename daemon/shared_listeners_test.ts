@@ -252,3 +252,31 @@ Deno.test("[[listen]] and reload: what is new opens, what is gone closes, who is
   assert.deepEqual((await listening(test)).map(({ name, token }) => [name, token]), [["stays", true], ["new", false]]);
   assert.equal(await binary(test, { channel: "d" }, "stays"), "UNAUTHORIZED");
 });
+
+Deno.test("[[listen]] and reload: tokens are those of the listener, whatever another was called before, and go with it", async () => {
+  let settings: Settings | undefined;
+  const of = async (name: string) => ({ tokens: [{ name: "ops", sha256: await sha256(name) }] });
+  const [a, b] = [await of("a"), await of("b")], secrets: Record<string, Partial<ListenSecrets>> = { one: a };
+  const one = listener({ name: "one", token_file: "t" });
+  await using test = await start([one], secrets, () => Promise.resolve(settings!));
+  const reload = async (...listen: ListenSettings[]) => {
+    settings = { ...testSettings(test.socket_dir), listen };
+    await test.broker.reload();
+  };
+  const session = await binary(test, { channel: "d", token: "a" }, "one");
+  assert(session instanceof RawClient);
+  const renamed = { ...one, name: "x" }, second = { ...one, hostname: "localhost" };
+  secrets["x"] = a;
+  await reload(renamed);
+  secrets["one"] = b;
+  await reload(renamed, second);
+  for (const [name, right, wrong] of [["x", "a", "b"], ["one", "b", "a"]] as const) {
+    assert.equal(await binary(test, { channel: "d", token: wrong }, name), "UNAUTHORIZED", name);
+    using client = await binary(test, { channel: "d", token: right }, name) as RawClient;
+    assert(client instanceof RawClient, name);
+  }
+  await session.send(encodeFrame({ type: FRAME_TYPES.PING, id: 4 }));
+  assert.equal((await session.until(FRAME_TYPES.PONG)).id, 4);
+  await reload(second);
+  assert.equal(await session.reasonOfEnd(), "UNAUTHORIZED");
+});
