@@ -112,7 +112,7 @@ function parse(text: string, { ca = [] }: BrokerOptions): { address: NetworkAddr
 }
 
 function wrong(text: string, why: string): IpcError {
-  // Whatever stands in front of an "@" may be a secret.
-  const shown = text.replace(/\/\/.*@/, "//...@");
+  // Whatever stands in front of an "@" may be a secret, and so may what stands where nothing should.
+  const shown = text.replace(/^(\w+:\/\/)?.*@/s, "$1...@").replace(/([?#]).*/s, "$1...");
   return new IpcError("CHANNEL_NAME", `${JSON.stringify(shown)} is not the URL of a broker: ${why}`);
 }

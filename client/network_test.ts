@@ -68,6 +68,9 @@ Deno.test("brokerAddress() says what is wrong with a URL, and shows no secret", 
   const secret = reasonFor("tcp://me:geheim@127.0.0.1:7410");
   assert.match(secret, /use the token/);
   assert.ok(!secret.includes("geheim"), secret);
+  for (const url of ["me:geheim@127.0.0.1:7410", "tcp://h:1/x?token=geheim", "tcp://h:1/x#geheim", "http://geheim@h"]) {
+    assert.ok(!reasonFor(url).includes("geheim"), url);
+  }
   assert.match(reasonFor("tls://localhost:7411", { ca: "/etc/ca.pem" }), /not the text of a certificate/);
   assert.throws(() => channelAddress("tcp://127.0.0.1:7410", {}), /the channel is missing/);
   assert.throws(() => channelAddress("tcp://127.0.0.1:7410/a/b", {}), /not a channel name/);

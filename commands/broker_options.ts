@@ -7,6 +7,7 @@
  */
 import type { BrokerOptions } from "../client/mod.ts";
 import type { ListenSettings, Settings } from "../config/settings.ts";
+import { CONFIG_BYTES_MAX } from "../protocol/limits.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 
@@ -19,6 +20,9 @@ export const GLOBAL_OPTIONS: ReadonlyMap<string, string> = new Map([
   ["--ca", "IPC_CA"],
   ["--token-file", "IPC_TOKEN_FILE"],
 ]);
+
+/** More would not fit into what says hello. */
+const TOKEN_CHARACTERS_MAX = 8 * 1024;
 
 /** Variables that say where this machine's broker is. */
 export const LOCAL_VARIABLES: readonly string[] = ["IPC_PROFILE", "IPC_CONFIG", "IPC_SOCKET_DIR"];
@@ -102,6 +106,11 @@ function tokenOf(io: Io): string | undefined {
   const wrong = (why: string) => new Failure(EXIT.CONFIGURATION, `Cannot use the token in "${path}": ${why}`);
   const { text, mode } = read(path, "the token", "--token-file, IPC_TOKEN_FILE"), token = text.trim();
   if (token === "") throw wrong("it is empty");
+  // Another file than was meant, such as a private key, is not to be sent anywhere.
+  if (/[\r\n]/.test(token)) throw wrong("it has several lines, and a token is one");
+  if (token.length > TOKEN_CHARACTERS_MAX) {
+    throw wrong(`it is ${token.length} characters, limit is ${TOKEN_CHARACTERS_MAX}`);
+  }
   if (mode !== null && (mode & 0o007) !== 0) {
     throw wrong(`everybody may read or change it. Make a new one with "ipc token new --replace", or: chmod o= ${path}`);
   }
@@ -114,8 +123,13 @@ function urlOf({ hostname, port, tls }: ListenSettings): string {
 
 function read(path: string, what: string, option: string): { text: string; mode: number | null } {
   try {
-    const text = Deno.readTextFileSync(path);
-    return { text, mode: Deno.statSync(path).mode };
+    // It may be a pipe, `<(...)`, or something that never ends.
+    using file = Deno.openSync(path);
+    const bytes = new Uint8Array(CONFIG_BYTES_MAX + 1);
+    let length = 0;
+    for (let got; length < bytes.length && (got = file.readSync(bytes.subarray(length))) !== null;) length += got;
+    if (length > CONFIG_BYTES_MAX) throw new Error(`more than ${CONFIG_BYTES_MAX} bytes: read '${path}'`);
+    return { text: new TextDecoder().decode(bytes.subarray(0, length)), mode: file.statSync().mode };
   } catch (error) {
     throw new Failure(EXIT.CONFIGURATION, `Cannot read ${what} (${option}): ${(error as Error).message}`, {
       cause: error,

@@ -46,6 +46,13 @@ Deno.test("brokerOptions() reads the files that are named, and says which cannot
     assert.throws(() => of({ ...all, IPC_CA: `${dir}/none` }), /Cannot read the certificate \(--ca, IPC_CA\).*none/);
     assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/none` }), /Cannot read the token/);
     assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/empty` }), /it is empty/);
+    await Deno.writeTextFile(`${dir}/key`, "-----BEGIN\nsecret", { mode: 0o600 });
+    await Deno.writeTextFile(`${dir}/long`, "x".repeat(9_000), { mode: 0o600 });
+    assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/key` }), /it has several lines, and a token is one/);
+    assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/long` }), /it is 9000 characters, limit is 8192/);
+    if (Deno.build.os === "linux") {
+      assert.throws(() => of({ IPC_TOKEN_FILE: "/dev/zero" }), /Cannot read the token.*more than 1048576 bytes/);
+    }
     assert.throws(() => of({ IPC_TOKEN_FILE: `${dir}/open` }), /everybody may read or change it.*chmod o= .*open/);
   } finally {
     await Deno.remove(dir, { recursive: true });

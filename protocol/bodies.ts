@@ -214,14 +214,17 @@ export function decodeError(payload: Uint8Array): IpcError {
   }
 }
 
+/** Also those that end a line, or turn the direction in which it is shown: names are printed on terminals, in tables. */
+// deno-lint-ignore no-control-regex -- they are what it looks for
+const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
 /** @throws {IpcError} PROTOCOL if it is over 64 bytes or holds control characters. */
 export function checkClientName(name: string): string {
   const bytes = new TextEncoder().encode(name).length;
   if (bytes > CLIENT_NAME_BYTES_MAX) {
     throw new IpcError("PROTOCOL", `client name is ${bytes} bytes, limit is ${CLIENT_NAME_BYTES_MAX}`);
   }
-  // deno-lint-ignore no-control-regex -- they are what it looks for: names are printed on terminals
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) throw new IpcError("PROTOCOL", "client name holds control characters");
+  if (CONTROL_CHARACTER.test(name)) throw new IpcError("PROTOCOL", "client name holds control characters");
   return name;
 }
 

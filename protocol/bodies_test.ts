@@ -116,6 +116,14 @@ Deno.test("checkClientName() counts bytes, not characters", () => {
   protocolError(() => checkClientName("ü".repeat(33)), /66 bytes, limit is 64/);
 });
 
+Deno.test("checkClientName() takes what people write, and nothing that would command a terminal or turn a line round", () => {
+  for (const name of ["", "a b", "Zoë's 👩‍💻", "عميل", "[x]"]) assert.equal(checkClientName(name), name);
+  for (const code of [0, 7, 0x0a, 0x1b, 0x7f, 0x85, 0x9b, 0x2028, 0x2029, 0x202a, 0x202e, 0x2066, 0x2069]) {
+    const name = `a${String.fromCharCode(code)}b`;
+    protocolError(() => checkClientName(name), /client name holds control characters/);
+  }
+});
+
 Deno.test("encodeError() and decodeError() keep code, message and data", () => {
   const error = decodeError(encodeError(new IpcError("SCHEMA", "no", { data: { path: ["a", 1], __proto__x: null } })));
   assert.equal(error.reason, "SCHEMA");
