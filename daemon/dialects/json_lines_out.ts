@@ -36,6 +36,7 @@ const FIELDS: ReadonlyMap<number, (frame: Frame) => string> = new Map<number, (f
 
 /** See the module's head. */
 export const JSON_LINES: Language = {
+  words: "json_lines",
   run(bytes, start, end) {
     let lines = "";
     for (const frame of framesIn(bytes, start, end)) {

@@ -102,6 +102,8 @@ class SimpleLanguage implements Language {
     this.#gathered = new GatheredReply(connection);
   }
 
+  readonly words = undefined;
+
   /** It does not listen. */
   run(): Bytes {
     return NOTHING;

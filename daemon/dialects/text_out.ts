@@ -25,6 +25,11 @@ export class TextLanguage implements Language {
   /** Whether something of the reply at hand was written. */
   #begun = false;
 
+  /** What stands behind a line that is not whole begins with the end of that line. */
+  get words(): unknown {
+    return this.#open_line ? undefined : "text";
+  }
+
   run(bytes: Bytes, start: number, end: number): Bytes {
     const lines: Bytes[] = this.#open_line ? [NEWLINE] : [];
     this.#open_line = false;

@@ -10,12 +10,12 @@ import { HEADER_BYTES } from "../../protocol/limits.ts";
 import type { Router } from "../router/mod.ts";
 import type { Connection } from "../transport/connection.ts";
 import { ConnectionPeer } from "./connection_peer.ts";
-
-/** A run is written in pieces of about this size: where the oldest events are dropped, a piece goes as a whole. */
-const PIECE_BYTES = 4 * 1024;
+import { wordsOf } from "./shared_words.ts";
 
 /** How frames are written in another language. Nothing is written for an empty array. */
 export interface Language {
+  /** All that have the same here write a run in the same words now; `undefined` if nobody else does. */
+  readonly words: unknown;
   /** Events for all listeners, one behind the other in `bytes`. */
   run(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Uint8Array<ArrayBuffer>;
   /** Any frame, direct and retained events among them. */
@@ -41,16 +41,8 @@ export class TranslatingPeer extends ConnectionPeer {
   }
 
   pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    for (let from = start, at = start, events = 0; at < end;) {
-      at += view.getUint32(at + OFFSET.length, true);
-      events++;
-      if (at < end && at - from < PIECE_BYTES) continue;
-      const written = this.language.run(bytes, from, at);
-      if (written.length > 0) this.outbox.pushWords(written, first, events);
-      from = at;
-      first += events;
-      events = 0;
+    for (const words of wordsOf(this.language, this.client.channel, bytes, start, end, first)) {
+      this.outbox.pushWords(words.bytes, words.first, words.events);
     }
   }
 

@@ -174,7 +174,7 @@ export class Outbox {
   }
 
   /**
-   * Queues events in the words of this client alone; what holds them is the outbox's from here on. Few bytes are copied
+   * Queues events in the words of this client, in memory that nobody writes to any more. Few bytes are copied
    * behind those before: a line of text may be two bytes long, and an entry for each would cost a hundred times that.
    */
   pushWords(bytes: Uint8Array<ArrayBuffer>, first: number, count: number): void {
