@@ -4,7 +4,7 @@
  * Two kinds of things wait here. Runs of events stand in memory that all listeners of the channel share (see
  * `history.ts`): a run that follows the last one in memory only moves the end of its range, so a thousand small runs
  * are one entry and one write. Frames for this client alone (replies, requests, acknowledgements) are copied behind each
- * other into a tail of the outbox's own. One write is in flight at a time; what gathers meanwhile goes out in the next.
+ * other into the outbox's own `tail.ts`. One write is in flight at a time; what gathers meanwhile goes out in the next.
  * Small entries that do not touch in memory are gathered into one write.
  *
  * The limit counts bytes from when they are queued until the kernel has taken them. Events are admitted by the router
@@ -25,12 +25,11 @@ import { QUEUE_RESERVE_BYTES } from "../../protocol/limits.ts";
 import { buffers } from "../buffer_pool.ts";
 import { type Account, NOBODY } from "../quota.ts";
 import { type Entry, ENTRY_BYTES, gapFrame, joins, shorten } from "./entry.ts";
+import { Tail } from "./tail.ts";
 
 /** Entries below this are gathered into one write. */
 const SMALL_BYTES = 8 * 1024;
 const GATHER_BYTES = 64 * 1024;
-/** A tail of the least size is kept while nothing waits, as a client that asks and answers needs one for every frame. */
-const TAIL_BYTES_MIN = 512, TAIL_BYTES_MAX = 64 * 1024;
 /** What is dropped beyond what must be, so that a receiver that stays full does not cost a new GAP with every event. */
 const SPARE_BYTES_MAX = 64 * 1024, SPARE_SHARE = 64;
 
@@ -67,9 +66,7 @@ export class Outbox {
   readonly #owner: OutboxOwner;
   #entries: Entry[] = [];
   #head = 0;
-  #tail: Uint8Array<ArrayBuffer> | undefined;
-  #tail_used = 0;
-  #tail_size = TAIL_BYTES_MIN;
+  readonly #tail = new Tail();
   #gather: Uint8Array<ArrayBuffer> | undefined;
   /** What is being written, and how much of it is. */
   #piece: Uint8Array<ArrayBuffer> | undefined;
@@ -122,7 +119,7 @@ export class Outbox {
 
   /** Everything that is held here, as often as it is. */
   *memory(): Generator<Uint8Array<ArrayBuffer>> {
-    for (const own of [this.#lent, this.#gather, this.#tail]) if (own !== undefined) yield own;
+    for (const own of [this.#lent, this.#gather, this.#tail.block]) if (own !== undefined) yield own;
     for (let at = this.#head; at < this.#entries.length; at++) yield this.#entries[at]!.bytes;
   }
 
@@ -161,7 +158,7 @@ export class Outbox {
       this.#push({ bytes: own, start: 0, end: length, first: 0, count: 0, last: 0 });
       buffers.release(own);
     } else {
-      const tail = this.#copy(bytes), at = this.#tail_used - length;
+      const tail = this.#tail.copy(bytes), at = this.#tail.used - length;
       const last = this.#last();
       if (last !== undefined && last.bytes === tail && last.count === 0) last.end = at + length;
       else this.#push({ bytes: tail, start: at, end: at + length, first: 0, count: 0, last: 0 });
@@ -181,7 +178,7 @@ export class Outbox {
     const length = bytes.length;
     if (length >= SMALL_BYTES) return this.pushRun(bytes, 0, length, first, count);
     if (this.#sealed) return;
-    const tail = this.#copy(bytes), end = this.#tail_used, start = end - length;
+    const tail = this.#tail.copy(bytes), end = this.#tail.used, start = end - length;
     this.#count(length);
     const last = this.#last();
     // Entries stay small, because they can only be dropped whole.
@@ -250,9 +247,8 @@ export class Outbox {
     this.#count(-this.queued_bytes);
     if (this.#lent !== undefined) buffers.forget(this.#lent);
     if (this.#gather !== undefined) buffers.forget(this.#gather);
-    if (this.#tail !== undefined) buffers.forget(this.#tail);
-    this.#lent = this.#gather = undefined;
-    this.#tail = this.#piece = undefined;
+    this.#tail.forget();
+    this.#lent = this.#gather = this.#piece = undefined;
     this.#settle();
   }
 
@@ -279,23 +275,6 @@ export class Outbox {
   #release(entry: Entry): void {
     buffers.release(entry.bytes);
     buffers.count(-ENTRY_BYTES);
-  }
-
-  /** Copies into the tail; the copy ends at `#tail_used`. */
-  #copy(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    const length = bytes.length;
-    let tail = this.#tail;
-    if (tail === undefined || this.#tail_used + length > tail.length) {
-      if (tail !== undefined) {
-        this.#tail_size = Math.min(this.#tail_size * 4, TAIL_BYTES_MAX);
-        buffers.release(tail);
-      }
-      tail = this.#tail = buffers.take(Math.max(this.#tail_size, length));
-      this.#tail_used = 0;
-    }
-    tail.set(bytes, this.#tail_used);
-    this.#tail_used += length;
-    return tail;
   }
 
   /** So many bytes more wait, or fewer. */
@@ -352,12 +331,7 @@ export class Outbox {
   /** Everything is written. */
   #rest(): void {
     this.#writing = false;
-    if (this.#tail !== undefined && this.#tail.length !== TAIL_BYTES_MIN) {
-      buffers.release(this.#tail);
-      this.#tail = undefined;
-    }
-    this.#tail_size = TAIL_BYTES_MIN;
-    this.#tail_used = 0;
+    this.#tail.rest();
     if (this.#gather !== undefined) buffers.release(this.#gather);
     this.#gather = undefined;
     this.#settle();
