@@ -14,9 +14,9 @@ export const EXIT = {
   NEGATIVE: 1,
   /** The command line is wrong. */
   USAGE: 64,
-  /** A payload is not what it should be, or cannot be read. */
+  /** A payload is not what it should be, or cannot be read; or others lock for another number. */
   DATA: 65,
-  /** No broker, or nobody handles the channel. */
+  /** No broker, nobody handles the channel, or a lock is lost. */
   UNAVAILABLE: 69,
   /** A bug in ipc. */
   BUG: 70,
@@ -32,9 +32,9 @@ export const EXIT = {
   CONFIGURATION: 78,
   /** Took longer than allowed. */
   TIMEOUT: 124,
-  /** A handler's command was found and cannot be run. */
+  /** A command to run was found and cannot be run. */
   CANNOT_RUN: 126,
-  /** A handler's command was not found. */
+  /** A command to run was not found. */
   NOT_FOUND: 127,
   /** 128 + SIGHUP. */
   HANGUP: 129,

@@ -10,8 +10,8 @@ const MEANINGS: Record<keyof typeof EXIT, string> = {
   OK: "done",
   NEGATIVE: "a negative answer: --expect not met, a gap with --strict, --no-wait and it is not so or taken",
   USAGE: "wrong usage",
-  DATA: "the payload is not what its encoding says, or is too large",
-  UNAVAILABLE: "no broker is running, or nobody handles the channel",
+  DATA: "the payload is not what its encoding says, or is too large; others lock for another number",
+  UNAVAILABLE: "no broker is running, nobody handles the channel, or a lock is lost",
   BUG: "a bug in ipc",
   OUTPUT: "output cannot be written: a disk that is full, for one",
   OVERLOADED: "overloaded, try again",
@@ -34,4 +34,4 @@ export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[
 
 /** What else a verb may leave with. */
 export const OTHER_CODES = "ipc request leaves with any other code from 1 to 125 if the handler did, unless " +
-  "--no-remote-status is given.";
+  "--no-remote-status is given; ipc lock, ipc semaphore and ipc listen --then with the status of their command.";
