@@ -59,7 +59,7 @@ export async function controlAt(
 ): Promise<unknown> {
   const limit = deadline(options.timeout_ms ?? CONTROL_TIMEOUT_MS, `ask the broker for "${method}"`, options.signal);
   try {
-    return await askBroker(method, params, address, options, limit.signal);
+    return await askBroker(method, params, address, options, limit);
   } finally {
     limit.clear();
   }
@@ -71,12 +71,11 @@ export async function askBroker(
   params: Record<string, unknown>,
   address: Address,
   options: BrokerOptions,
-  signal: Deadline["signal"],
+  limit: Deadline,
 ): Promise<unknown> {
-  const link = await openLink(address, CONTROL_CHANNEL, introduction(options), options.broker_uid, signal);
+  const link = await openLink(address, CONTROL_CHANNEL, introduction(options), options.broker_uid, limit);
   if (link === undefined) throw noBroker(address);
-  const abort = (): void => link.conn.close();
-  signal.addEventListener("abort", abort);
+  limit.connection = link.conn;
   try {
     const payload = new TextEncoder().encode(JSON.stringify({ method, params }));
     await writeAll(
@@ -85,14 +84,14 @@ export async function askBroker(
     );
     return await readReply(link);
   } catch (error) {
-    if (signal.aborted) throw signal.reason;
+    if (limit.signal.aborted) throw limit.signal.reason;
     if (error instanceof IpcError) throw error;
     throw new IpcError("CHANNEL_RECV", `Cannot ask the broker for "${method}": ${(error as Error).message}`, {
       cause: error,
     });
   } finally {
-    signal.removeEventListener("abort", abort);
-    if (!signal.aborted) link.conn.close();
+    limit.connection = undefined;
+    if (!limit.signal.aborted) link.conn.close();
   }
 }
 

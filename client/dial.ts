@@ -33,7 +33,7 @@ export async function dial(
   try {
     for (let opened = false;;) {
       const link = await patiently(
-        () => openLink(address, channel, hello, options.broker_uid, limit.signal),
+        () => openLink(address, channel, hello, options.broker_uid, limit),
         limit.signal,
       );
       if (link !== undefined) return link;
@@ -42,7 +42,7 @@ export async function dial(
         const place = placeOf(address, channel);
         throw new IpcError("CHANNEL_NOT_FOUND", `Cannot connect to channel "${channel}": nobody listens on "${place}"`);
       }
-      await patiently(() => askBroker("open", { channel }, address, options, limit.signal), limit.signal);
+      await patiently(() => askBroker("open", { channel }, address, options, limit), limit.signal);
       opened = true;
     }
   } finally {

@@ -11,6 +11,7 @@ import { Scanner } from "../protocol/scanner.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 import type { Address } from "./address.ts";
 import { openNetwork } from "./network.ts";
+import type { Deadline } from "./pause.ts";
 import type { Connection } from "./runtime.ts";
 import { openSocket } from "./socket.ts";
 
@@ -20,6 +21,8 @@ const LATE_MAX = 3;
 /** See the module's head. */
 export interface Link {
   conn: Connection;
+  /** Whether it is closed on this side. */
+  shut: boolean;
   /** Holds what came behind WELCOME. */
   scanner: Scanner;
   welcome: Welcome;
@@ -43,7 +46,7 @@ class SpokeLate extends IpcError {
  * @param address Where the broker is.
  * @param channel The channel.
  * @param hello What to say, beside the channel.
- * @param signal Gives up; its reason is thrown.
+ * @param limit Gives up; its signal's reason is thrown.
  * @returns `undefined` if nobody listens there.
  * @throws {IpcError} What the broker answered instead of WELCOME, or what {@linkcode openSocket} or
  *   {@linkcode openNetwork} throws.
@@ -53,11 +56,11 @@ export async function openLink(
   channel: string,
   hello: Hello,
   broker_uid: number | undefined,
-  signal: AbortSignal,
+  limit: Deadline,
 ): Promise<Link | undefined> {
   for (let late = 1;; late++) {
     try {
-      return await tryLink(address, channel, hello, broker_uid, signal);
+      return await tryLink(address, channel, hello, broker_uid, limit);
     } catch (error) {
       if (!(error instanceof SpokeLate) || late === LATE_MAX) throw error;
     }
@@ -69,17 +72,16 @@ async function tryLink(
   channel: string,
   hello: Hello,
   broker_uid: number | undefined,
-  signal: AbortSignal,
+  limit: Deadline,
 ): Promise<Link | undefined> {
-  const place = placeOf(address, channel), shared = address.transport !== "unix";
+  const place = placeOf(address, channel), shared = address.transport !== "unix", { signal } = limit;
   const conn = await (shared ? openNetwork(address, signal) : openSocket(place, broker_uid, signal));
   if (conn === undefined) return undefined;
   if (signal.aborted) {
     conn.close();
     throw signal.reason;
   }
-  const abort = (): void => conn.close();
-  signal.addEventListener("abort", abort);
+  limit.connection = conn;
   try {
     const first = encodeFrame({
       type: FRAME_TYPES.HELLO,
@@ -91,16 +93,16 @@ async function tryLink(
     await writeAll(conn, opening);
     const scanner = new Scanner(FROM_BROKER, MESSAGE_BYTES_DEFAULT);
     const welcome = await readWelcome(conn, scanner, place);
-    signal.removeEventListener("abort", abort);
-    return { conn, scanner, welcome };
+    return { conn, shut: false, scanner, welcome };
   } catch (error) {
-    signal.removeEventListener("abort", abort);
     if (signal.aborted) throw signal.reason;
     conn.close();
     if (error instanceof IpcError) throw error;
     throw new IpcError("CHANNEL_RECV", `Cannot connect to ${JSON.stringify(place)}: ${(error as Error).message}`, {
       cause: error,
     });
+  } finally {
+    limit.connection = undefined;
   }
 }
 

@@ -67,7 +67,10 @@ export class Session implements Incoming, Surroundings {
   refusal: IpcError | undefined;
 
   readonly #roles: Roles;
-  readonly #stop = new AbortController();
+  /** Nothing more is waited for. */
+  #stopped = false;
+  /** Ends connecting again. */
+  #redialing: AbortController | undefined;
   #welcome: Welcome | undefined;
   #link: Link | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -101,7 +104,7 @@ export class Session implements Incoming, Surroundings {
   async open(): Promise<void> {
     const hello = this.#hello();
     const link = await dial(this.name, this.address, hello, this.options, this.options.signal);
-    this.#adopt(link, hello, new Set());
+    this.#adopt(link, hello);
     if (this.address.transport !== "unix" && this.address.fallback) {
       this.#notice({ type: "fallback", url: this.address.url });
     }
@@ -139,7 +142,7 @@ export class Session implements Incoming, Surroundings {
 
   pause(): Promise<void> | undefined {
     this.reading_on = this.listeners.full || this.requests.full;
-    if (!this.reading_on || this.#stop.signal.aborted) return undefined;
+    if (!this.reading_on || this.#stopped) return undefined;
     if (this.requests.waiting || this.confirmations.waiting || this.#roles.waiting) return undefined;
     return new Promise((resolve) => {
       const timer = setInterval(() => this.sender.sendNow(FRAME_TYPES.PING, 0, 0, NOTHING), PAUSED_PING_MS);
@@ -235,7 +238,7 @@ export class Session implements Incoming, Surroundings {
   }
 
   async #redial(): Promise<{ link: Link; hello: Hello } | IpcError> {
-    const stop = this.#stop.signal, options = { ...this.options, signal: undefined };
+    const { signal: stop } = this.#redialing = new AbortController(), options = { ...this.options, signal: undefined };
     for (let attempt = 0;; attempt++) {
       await pause(backoffMs(attempt), stop);
       if (stop.aborted) return closedError();
@@ -252,13 +255,24 @@ export class Session implements Incoming, Surroundings {
     }
   }
 
-  /** @returns Whether the broker was restarted meanwhile. */
-  #adopt(link: Link, hello: Hello, kept_ids: ReadonlySet<number>): boolean {
+  /**
+   * @param kept_ids If this is not the first connection, the correlation ids that were not handed to the last one.
+   * @returns Whether the broker was restarted meanwhile.
+   */
+  #adopt(link: Link, hello: Hello, kept_ids?: ReadonlySet<number>): boolean {
     const { welcome } = link, restarted = this.#welcome !== undefined && this.#welcome.epoch !== welcome.epoch;
     this.#welcome = welcome;
     this.#link = link;
     this.outgoing.message_bytes_max = welcome.max_message;
     if (hello.listen === true) this.#begin(welcome, hello.resume);
+    if (kept_ids !== undefined) this.#keep(kept_ids, restarted);
+    this.sender.attach(link.conn);
+    this.#roles.begin(hello);
+    return restarted;
+  }
+
+  /** Drops what waits to be sent and makes no sense on a new connection. */
+  #keep(kept_ids: ReadonlySet<number>, restarted: boolean): void {
     const gone = new IpcError("CLIENT_NOT_FOUND", "the broker was restarted, and its clients have other ids now");
     this.sender.filter((type, target, id) => {
       if (type === FRAME_TYPES.REQUEST) return this.requests.has(id);
@@ -269,9 +283,6 @@ export class Session implements Incoming, Surroundings {
       return false;
     }, gone);
     this.confirmations.resume(kept_ids);
-    this.sender.attach(link.conn);
-    this.#roles.begin(hello);
-    return restarted;
   }
 
   /** Notes where the listener begins on a new connection. */
@@ -289,10 +300,9 @@ export class Session implements Incoming, Surroundings {
     this.#roles.end();
     await this.sender.detach();
     const { lost, kept_ids } = this.sender.sift();
-    const broke = new IpcError("CHANNEL_RECV", `the connection broke before the reply came: ${error.message}`, {
-      cause: error,
-    });
-    this.requests.fail(this.#stop.signal.aborted ? closedError() : broke, kept_ids);
+    const text = `the connection broke before the reply came: ${error.message}`;
+    const broke = this.#stopped ? closedError() : new IpcError("CHANNEL_RECV", text, { cause: error });
+    this.requests.fail(broke, kept_ids);
     this.confirmations.broke(lost, kept_ids);
     this.handlers.abandon(new IpcError("CHANNEL_RECV", "the connection broke", { cause: error }));
     if (this.#closing === undefined) this.members.forget();
@@ -302,7 +312,7 @@ export class Session implements Incoming, Surroundings {
   async #close(): Promise<void> {
     this.refusal ??= closedError();
     const unconfirmed = await this.#lastFlush();
-    this.#stop.abort();
+    this.#stop(this.refusal);
     if (unconfirmed === 0 && this.#link !== undefined) {
       this.sender.sendNow(FRAME_TYPES.BYE, 0, 0, NOTHING);
       await this.sender.drain();
@@ -342,11 +352,16 @@ export class Session implements Incoming, Surroundings {
     }
   }
 
+  #stop(reason: IpcError): void {
+    this.#stopped = true;
+    this.#redialing?.abort(reason);
+  }
+
   async #finish(error: IpcError): Promise<void> {
     const by_user = this.#closing !== undefined;
     const reason = by_user ? closedError() : error;
     this.refusal = reason;
-    this.#stop.abort();
+    this.#stop(reason);
     this.requests.fail(reason, new Set());
     this.confirmations.close(reason);
     this.listeners.close(by_user ? undefined : error, by_user);
@@ -378,11 +393,13 @@ function closedError(): IpcError {
   return new IpcError("CANCELLED", "the channel was closed");
 }
 
-/** Closes a connection that may be closed already. */
+/** Closes a connection, once. */
 function shut(link: Link | undefined): void {
+  if (link === undefined || link.shut) return;
+  link.shut = true;
   try {
-    link?.conn.close();
+    link.conn.close();
   } catch {
-    // It was.
+    // It broke, and closed itself.
   }
 }

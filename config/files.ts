@@ -245,5 +245,8 @@ export function quote(path: string): string {
  * @returns Without slashes at its end; `undefined` if it is not an absolute path.
  */
 export function asDirectory(path: string): string | undefined {
-  return isAbsolute(path) && !path.includes("\0") ? path.replace(/(?<=.)\/+$/, "") : undefined;
+  if (!isAbsolute(path) || path.includes("\0")) return undefined;
+  let end = path.length;
+  while (end > 1 && path[end - 1] === "/") end--;
+  return path.slice(0, end);
 }

@@ -6,15 +6,22 @@
 import { IpcError } from "./errors.ts";
 import { GLOB_CHARACTERS_MAX } from "./limits.ts";
 
-/** What a channel may be called. */
-export const CHANNEL_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
+/** How long a channel's name may be. */
+const NAME_CHARACTERS_MAX = 64;
 
 /** The broker's own channel: it handles the requests there and sends the events. */
 export const CONTROL_CHANNEL = "ipcd";
 
-/** Whether a text is a channel name. */
+/** Whether a text is a channel name. By hand, because the first regular expression of a process costs it 0.07 ms. */
 export function isChannelName(name: string): boolean {
-  return CHANNEL_NAME.test(name);
+  if (name.length === 0 || name.length > NAME_CHARACTERS_MAX || name[0] === "." || name[0] === "-") return false;
+  for (const character of name) if (!isAllowed(character)) return false;
+  return true;
+}
+
+function isAllowed(character: string): boolean {
+  return character >= "a" && character <= "z" || character >= "A" && character <= "Z" ||
+    character >= "0" && character <= "9" || character === "_" || character === "." || character === "-";
 }
 
 /**

@@ -32,9 +32,8 @@ export const ERROR_CODES = {
 /** The name of an error, as in `error.name_of_code` and in what people read. */
 export type ErrorName = keyof typeof ERROR_CODES;
 
-const NAMES = new Map<number, ErrorName>(
-  Object.entries(ERROR_CODES).map(([name, code]) => [code, name as ErrorName]),
-);
+const NAMES = new Map<number, ErrorName>();
+for (const name in ERROR_CODES) NAMES.set(ERROR_CODES[name as ErrorName], name as ErrorName);
 
 /**
  * The name of a code from the wire.
