@@ -3,10 +3,12 @@
  *
  * @module
  */
-import { type Channel, connect, type ConnectOptions, control, IpcError } from "../client/mod.ts";
-import type { BrokerOptions } from "../client/options.ts";
+import { type Channel, connect } from "../client/channel.ts";
+import { control } from "../client/control.ts";
+import type { BrokerOptions, ConnectOptions } from "../client/options.ts";
 import type { Settings } from "../config/settings.ts";
 import { formatDuration } from "../config/units.ts";
+import { IpcError } from "../protocol/errors.ts";
 import { brokerOptions, isElsewhere } from "./broker_options.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";

@@ -13,7 +13,7 @@ import {
   type ReadProgress,
   readSome,
 } from "./message_options.ts";
-import { RecordFrames, type RecordOptions, type TakeFrames } from "./record_frames.ts";
+import type { RecordOptions, TakeFrames } from "./record_frames.ts";
 
 /** What all messages of one command have in common, and the limit of each. */
 export type Envelope = Pick<RecordOptions, "headers" | "target" | "retain" | "message_bytes_max">;
@@ -38,6 +38,7 @@ export async function messageFrames(
   }
   using source = await openSource(options.file, io, progress);
   const separator = options.records === "lines" ? 10 : 0;
+  const { RecordFrames } = await import("./record_frames.ts");
   const records = new RecordFrames({ ...envelope, separator, encoding: options.encoding }, take);
   for (;;) {
     const count = await readSome(source, records.space());

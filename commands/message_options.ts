@@ -7,6 +7,7 @@
 import { type Encoding, ENCODINGS } from "../protocol/frame.ts";
 import { HEADERS_BYTES_MAX } from "../protocol/limits.ts";
 import { encodeBody } from "../protocol/msgpack.ts";
+import { decodeUtf8 } from "../protocol/utf8.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Input, Io } from "./io.ts";
 import { whyNotOpened } from "./special_files.ts";
@@ -149,8 +150,6 @@ function cannotRead(what: string, name: string, error: unknown): Failure {
   return new Failure(EXIT.DATA, `cannot read ${what} from ${name}: ${whyNotOpened(error, name, "<")}`);
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /**
  * The wire's encoding of a message.
  *
@@ -173,7 +172,7 @@ export function encodingOf(bytes: Uint8Array, encoding: MessageEncoding, what = 
 
 function decode(bytes: Uint8Array): string | undefined {
   try {
-    return utf8.decode(bytes);
+    return decodeUtf8(bytes);
   } catch {
     return undefined;
   }

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { type Channel, ENCODINGS, type Reply } from "../client/mod.ts";
-import { encodingOf } from "../protocol/frame.ts";
+import type { Channel, Reply } from "../client/mod.ts";
+import { encodingOf, ENCODINGS } from "../protocol/frame.ts";
 import { WrittenPayload } from "../protocol/payload.ts";
 import { openAwaited } from "./connection.ts";
 import { eachFrame } from "./event_frames.ts";

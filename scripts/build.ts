@@ -2,8 +2,9 @@
  * Bundles the program into dist/: `cli.js`, and chunks for what only some commands need, such as the broker.
  *
  * What is made for here is a short start. Deno reads every file that it can see is imported, dynamically or not, before
- * it runs the first line, and each costs it a quarter of a millisecond. So the verbs, which are small, stand together
- * instead of in a file each, and the names of the chunks that may be needed later are hidden from Deno.
+ * it runs the first line, and each costs it some time. So what every start needs stands in one file beside `cli.js`; the
+ * verbs, which are small, stand together instead of in a file each; and the names of the chunks that may be needed later
+ * are hidden from Deno.
  *
  *     deno run -A scripts/build.ts [DIRECTORY]
  *
@@ -42,7 +43,7 @@ export async function buildProgram(directory = DIST): Promise<BuildInfo> {
       legalComments: "linked",
       define: { IPC_BUILD: JSON.stringify(info) },
       logLevel: "warning",
-      plugins: [verbsTogether, nodeStubs, packagesByDeno],
+      plugins: [verbsTogether, startTogether, nodeStubs, packagesByDeno],
     });
     await Deno.mkdir(directory);
     for (const { path, text } of outputFiles) await Deno.writeTextFile(path, hideDynamicImports(text));
@@ -67,7 +68,16 @@ const nodeStubs: Plugin = {
 /** Verbs that shells call in loops. */
 const OFTEN_CALLED = ["send", "request"];
 /** Parts of those that few of their calls need. */
-const SELDOM_NEEDED = ["made_messages", "progress_bar", "send_arguments", "request_arguments", "verb"];
+const SELDOM_NEEDED = [
+  "autostart",
+  "libc",
+  "made_messages",
+  "progress_bar",
+  "record_frames",
+  "send_arguments",
+  "request_arguments",
+  "verb",
+];
 /** A module that is all other verbs, and those parts. */
 const OTHER_VERBS = "ipc:other-verbs";
 
@@ -90,8 +100,30 @@ const verbsTogether: Plugin = {
     });
     building.onResolve({ filter: /^ipc:/ }, ({ path }) => ({ path, namespace: "ipc" }));
     building.onLoad({ filter: /.*/, namespace: "ipc" }, async () => ({
-      contents: [...await otherModules()].map((name) => `export * as ${name} from "./${name}.ts";\n`).join(""),
+      contents: START + [...await otherModules()].map((name) => `export * as ${name} from "./${name}.ts";\n`).join(""),
       resolveDir: `${ROOT}commands`,
+    }));
+  },
+};
+
+/** Imports all that a start needs, but the entry itself. */
+const START = `import "${ROOT}commands/dispatch.ts";\n`;
+
+/**
+ * esbuild puts modules into one chunk that are needed from the same places. Here all that a start needs is needed from
+ * everywhere, because whatever is imported later imports it first. So it becomes one chunk instead of a dozen.
+ */
+const startTogether: Plugin = {
+  name: "start-together",
+  setup(building) {
+    building.onResolve({ filter: /^\.\.?[/]/ }, ({ path, kind, resolveDir }) => {
+      return kind === "dynamic-import"
+        ? { path: new URL(path, `file://${resolveDir}/`).pathname, namespace: "later" }
+        : undefined;
+    });
+    building.onLoad({ filter: /.*/, namespace: "later" }, ({ path }) => ({
+      contents: `${START}export * from ${JSON.stringify(path)};\n`,
+      resolveDir: ROOT,
     }));
   },
 };
