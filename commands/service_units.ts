@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ListenSettings, Settings } from "../config/settings.ts";
+import type { Settings } from "../config/settings.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { socketPath } from "../protocol/socket_path.ts";
 
@@ -49,23 +49,21 @@ export interface UnitFile {
 /** The units, with drop-ins; they belong into the scope's directory for units. */
 export function unitFiles(plan: ServicePlan): UnitFile[] {
   const files = [{ name: SERVICE, text: serviceUnit(plan) }, { name: SOCKET, text: socketUnit(plan) }];
-  // A user's manager takes no network away, so there is none to give back.
-  if (plan.scope === "system" && plan.settings.listen.length > 0) {
-    files.push({ name: `${SERVICE}.d/tcp.conf`, text: tcpDropIn(plan.settings.listen) });
-  }
+  if (plan.settings.listen.length > 0) files.push({ name: `${SERVICE}.d/tcp.conf`, text: tcpDropIn(plan) });
   return files;
 }
 
 function serviceUnit(plan: ServicePlan): string {
   const { scope, settings, systemd_version } = plan;
-  const reload = systemd_version >= NOTIFY_RELOAD_VERSION
-    ? ["Type=notify-reload"]
-    : ["Type=notify", "ExecReload=/bin/kill -HUP $MAINPID"];
+  const waits = systemd_version >= NOTIFY_RELOAD_VERSION;
   return unit({
     Unit: ["Description=ipc broker", `Requires=${SOCKET}`, `After=${SOCKET}`],
     Service: [
-      ...reload,
+      `Type=${waits ? "notify-reload" : "notify"}`,
       `ExecStart=${word(plan.program)} daemon run`,
+      "# systemctl reload is to fail if the configuration is wrong, which a notification cannot say.",
+      `ExecReload=${word(plan.program)} config check`,
+      ...(waits ? [] : ["ExecReload=/bin/kill -HUP $MAINPID"]),
       "NotifyAccess=main",
       "# A stopped process takes no other signal.",
       "WatchdogSec=15s",
@@ -124,7 +122,7 @@ function systemLines({ settings, groups }: ServicePlan): string[] {
   ];
 }
 
-/** What a user's own manager can do without namespaces of users, which not every system allows. */
+/** What a user's own manager can do, too. Namespaces it cannot make, or only one of users, where all others are nobody. */
 const HARDENING: readonly string[] = [
   "UMask=0077",
   "NoNewPrivileges=yes",
@@ -132,17 +130,17 @@ const HARDENING: readonly string[] = [
   "RestrictNamespaces=yes",
   "RestrictRealtime=yes",
   "RestrictSUIDSGID=yes",
-  "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+  "RestrictAddressFamilies=AF_UNIX",
   "SystemCallArchitectures=native",
-  "# Not ~@resources, nor MemoryDenyWriteExecute: Deno would be killed. Sockets are given to groups by chown.",
+  "# Sockets are given to groups by chown. No MemoryDenyWriteExecute: V8 compiles while it runs.",
   "SystemCallFilter=@system-service",
-  "SystemCallFilter=~@privileged",
+  "SystemCallFilter=~@privileged @resources @keyring",
   "SystemCallFilter=@chown",
   "SystemCallErrorNumber=EPERM",
 ];
 
 const SYSTEM_HARDENING: readonly string[] = [
-  ...HARDENING.map((line) => line.startsWith("RestrictAddressFamilies=") ? "RestrictAddressFamilies=AF_UNIX" : line),
+  ...HARDENING,
   "CapabilityBoundingSet=",
   "DevicePolicy=closed",
   "IPAddressDeny=any",
@@ -163,18 +161,16 @@ const SYSTEM_HARDENING: readonly string[] = [
 ];
 
 /** Opens for `[[listen]]` what the unit closes, and no more than that. */
-function tcpDropIn(listen: readonly ListenSettings[]): string {
-  const far = listen.some(({ hostname }) => !isLoopback(hostname));
-  const low = listen.some(({ port }) => port > 0 && port < 1024);
-  return unit({
-    Service: [
-      "# The configuration has [[listen]].",
-      "PrivateNetwork=no",
-      "RestrictAddressFamilies=AF_INET AF_INET6",
-      far ? "IPAddressDeny=" : "IPAddressAllow=localhost",
-      ...(low ? ["AmbientCapabilities=CAP_NET_BIND_SERVICE", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE"] : []),
-    ],
-  });
+function tcpDropIn({ scope, settings: { listen } }: ServicePlan): string {
+  const lines = ["# The configuration has [[listen]].", "RestrictAddressFamilies=AF_INET AF_INET6"];
+  if (scope === "system") {
+    const far = listen.some(({ hostname }) => !isLoopback(hostname));
+    lines.push("PrivateNetwork=no", far ? "IPAddressDeny=" : "IPAddressAllow=localhost");
+    if (listen.some(({ port }) => port > 0 && port < 1024)) {
+      lines.push("AmbientCapabilities=CAP_NET_BIND_SERVICE", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE");
+    }
+  }
+  return unit({ Service: lines });
 }
 
 function isLoopback(hostname: string): boolean {

@@ -2,10 +2,13 @@
 # Becomes the systemd of a lab, see lab.ts. Runs as the first process of namespaces of its own; nothing that is mounted here
 # is seen outside of them.
 #
-#     boot.sh COPY_OF_ETC
+#     boot.sh COPY_OF_ETC [USR]
+#
+# USR has another systemd, with its libraries, and is laid over /usr.
 set -eu
 
 mount --make-rprivate /
+[ $# -lt 2 ] || mount -t overlay -o "lowerdir=$2:/usr" overlay /usr
 mount --bind "$1" /etc
 for directory in /run /home /var/log /var/cache /var/lib/systemd /etc/systemd/system; do
   mkdir -p "$directory"

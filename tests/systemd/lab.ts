@@ -24,7 +24,35 @@ const CGROUPS = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
 /** Why there can be no lab here; `undefined` if there can. Says so on standard error, because a test is skipped then. */
 export function withoutLab(): string | undefined {
-  const why = obstacle();
+  return toldOf(obstacle());
+}
+
+/** From this version on systemd waits for a reload to be done. */
+const NEWER = 253;
+/** Names what `fetch_systemd.sh` fetched. */
+const NEWER_VARIABLE = "IPC_TEST_SYSTEMD";
+
+/** A systemd that waits for reloads. */
+export interface NewerSystemd {
+  /** Its /usr, if it is not the machine's own. */
+  usr?: string;
+}
+
+/** Finds one for {@linkcode Lab.boot}; if there is none, or no lab, says so as {@linkcode withoutLab} does. */
+export function newerSystemd(): NewerSystemd | undefined {
+  if (withoutLab() !== undefined) return undefined;
+  const version = new Deno.Command("systemctl", { args: ["--version"] }).outputSync().stdout,
+    number = Number(/^systemd (\d+)/.exec(new TextDecoder().decode(version))?.[1]);
+  if (number >= NEWER) return {};
+  const directory = Deno.env.get(NEWER_VARIABLE) || undefined, usr = `${directory}/usr`;
+  const why = directory === undefined
+    ? `systemd ${number} does not wait for reloads. "tests/systemd/fetch_systemd.sh DIRECTORY" fetches one that does, ` +
+      `and ${NEWER_VARIABLE}=DIRECTORY names it`
+    : refusal(["--mount", "mount", "-t", "overlay", "-o", `lowerdir=${usr}:/usr`, "overlay", "/mnt"]);
+  return toldOf(why) === undefined ? { usr } : undefined;
+}
+
+function toldOf(why: string | undefined): string | undefined {
   if (why !== undefined) console.error(`tests/systemd: skipped, ${why}`);
   return why;
 }
@@ -42,7 +70,7 @@ function obstacle(): string | undefined {
     if (!success) return `there is no ${program}`;
   }
   if (hierarchy() === undefined) return `there is no cgroup2 in ${CGROUPS.join(" nor ")}`;
-  const args = [
+  return refusal([
     "--fork",
     "--pid",
     "--mount",
@@ -54,9 +82,15 @@ function obstacle(): string | undefined {
     "cgroup2",
     "cgroup2",
     "/mnt",
-  ];
+  ]);
+}
+
+/** What there is against namespaces with this mount in them. */
+function refusal(args: string[]): string | undefined {
   const { success, stderr } = new Deno.Command("unshare", { args, stdout: "null" }).outputSync();
-  return success ? undefined : `namespaces are not allowed here: ${new TextDecoder().decode(stderr).trim()}`;
+  return success
+    ? undefined
+    : `namespaces and mounts in them are not to be had: ${new TextDecoder().decode(stderr).trim()}`;
 }
 
 /** Where ipc is installed, for all labs of this process. */
@@ -90,20 +124,25 @@ export class Lab implements AsyncDisposable {
     this.#cgroup = cgroup;
   }
 
-  /** Starts one, and waits until it is up. */
-  static async boot(): Promise<Lab> {
+  /**
+   * Starts one, and waits until it is up.
+   *
+   * @param usr The /usr of another systemd than the machine's.
+   */
+  static async boot({ usr }: NewerSystemd = {}): Promise<Lab> {
     const prefix = await (program ??= install()), work = await Deno.makeTempDir({ dir: prefix, prefix: "lab-" });
     await run(["cp", "-a", "/etc", `${work}/etc`]);
     const cgroup = makeCgroup();
     const holder = new Deno.Command("sh", {
       args: [
         "-c",
-        'echo $$ > "$1/cgroup.procs" && ' +
-        'exec unshare --fork --pid --mount --mount-proc --cgroup --ipc --kill-child bash "$2" "$3"',
+        'echo $$ > "$1/cgroup.procs" && shift && ' +
+        'exec unshare --fork --pid --mount --mount-proc --cgroup --ipc --kill-child bash "$@"',
         "sh",
         cgroup,
         besides("boot.sh"),
         `${work}/etc`,
+        ...(usr === undefined ? [] : [usr]),
       ],
       stdin: "null",
       stdout: "null",
