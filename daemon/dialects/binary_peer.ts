@@ -19,6 +19,12 @@ export class BinaryPeer extends ConnectionPeer {
     this.outbox.pushFrames(bytes);
   }
 
+  pushShared(frame: Uint8Array<ArrayBuffer>): void {
+    const { monitors } = this.router;
+    if (monitors.active) monitors.frames(this.client, "out", frame);
+    this.outbox.pushShared(frame);
+  }
+
   close(error: IpcError, at_once: boolean): void {
     this.connection.dismiss(byeFrame(error), at_once);
   }

@@ -25,6 +25,7 @@ export abstract class ConnectionPeer implements Peer, ConnectionOwner {
 
   abstract pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void;
   abstract pushFrames(bytes: Uint8Array<ArrayBuffer>): void;
+  abstract pushShared(frame: Uint8Array<ArrayBuffer>): void;
   abstract close(error: IpcError, at_once: boolean): void;
 
   get queued_bytes(): number {

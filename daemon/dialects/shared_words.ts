@@ -1,12 +1,12 @@
 /**
- * Runs of events as those of another dialect write them. All who write in the same words share what was written: a hundred
+ * What many get, as those of another dialect write it: runs of events, and requests to all handlers. All who write in the same words share what was written: a hundred
  * listeners of JSON lines cost one conversion, and hold one piece of memory, as a hundred listeners of frames do.
  *
- * It is kept for as long as one run is handed from listener to listener, which is done without a pause.
+ * It is kept for as long as it is handed from one to the next, which is done without a pause.
  *
  * @module
  */
-import { OFFSET } from "../../protocol/frame.ts";
+import { decodeFrame, OFFSET } from "../../protocol/frame.ts";
 import type { Channel } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
 import type { Language } from "./translating_peer.ts";
@@ -55,6 +55,21 @@ export function wordsOf(
   const words = [...pieces(language, bytes, start, end, first)];
   if (written.size === 0) queueMicrotask(() => written.clear());
   written.set(key, { channel, first, length, words });
+  return words;
+}
+
+/** By frame, and by {@linkcode Language.words}. */
+const frames = new WeakMap<Bytes, Map<unknown, Bytes>>();
+
+/**
+ * A frame in the words of a language.
+ *
+ * @param frame The same memory for all who get it, which nobody writes to any more.
+ */
+export function frameWordsOf(language: Language, frame: Bytes): Bytes {
+  const { words: key } = language, known = frames.get(frame) ?? new Map<unknown, Bytes>();
+  const words = known.get(key) ?? language.frame(decodeFrame(frame));
+  if (key !== undefined) frames.set(frame, known.set(key, words));
   return words;
 }
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { encodeFrame, ENCODINGS, FRAME_TYPES } from "../../protocol/frame.ts";
+import { encodeFrame, ENCODINGS, FLAGS, FRAME_TYPES } from "../../protocol/frame.ts";
 import { eventually } from "../../tests/e2e/wait.ts";
 import { controlRequest, RawClient, startTestBroker, type TestBroker } from "../testing.ts";
 import { LineClient } from "./testing.ts";
 
-const { EVENT } = FRAME_TYPES;
+const { EVENT, REPLY, REQUEST } = FRAME_TYPES;
 const MIB = 1024 * 1024;
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -62,4 +62,37 @@ Deno.test("wordsOf() holds a message once for all who are written to in the same
     assert.equal(JSON.parse((await client.line())!).data, base64);
     client[Symbol.dispose]();
   }
+});
+
+Deno.test("a request to all handlers is held once for all who are written to in the same words", async () => {
+  await using test = await startTestBroker({ stall_timeout_ms: Infinity });
+  const lines: LineClient[] = [], frames: RawClient[] = [];
+  for (let n = 0; n < 8; n++) {
+    lines.push(await LineClient.join(test, { handle: true }));
+    frames.push(await RawClient.join(test.socket_dir, "c", { handle: true }));
+  }
+  using asker = await RawClient.join(test.socket_dir, "c");
+  const before = await held(test), payload = new Uint8Array(3 * MIB).fill(7);
+  await asker.send(encodeFrame({ type: REQUEST, flags: FLAGS.ALL, id: 5, payload }));
+  await eventually(async () => await held(test) > before + 6 * MIB, "nothing waits for them");
+  assert(await held(test) < before + 15 * MIB);
+  const source = asker.welcome!.client, data = payload.toBase64();
+  for (const client of lines) {
+    const request = JSON.parse((await client.line())!);
+    assert.deepEqual([request.type, request.source, request.id, request.data], ["request", source, 5, data]);
+    await client.say({ type: "reply", target: source, id: 5, data: "lines" });
+  }
+  for (const client of frames) {
+    const request = await client.until(REQUEST);
+    assert.deepEqual([request.source, request.id, request.payload], [source, 5, payload]);
+    await client.send(encodeFrame({ type: REPLY, target: source, id: 5, payload: encode("frames") }));
+  }
+  const said: string[] = [];
+  for (let reply; said.length < 16; said.push(new TextDecoder().decode(reply.payload))) {
+    reply = await asker.until(REPLY);
+  }
+  assert.deepEqual(said.toSorted(), [...Array(8).fill("frames"), ...Array(8).fill("lines")]);
+  assert.equal((await asker.until(REPLY)).aux, 16);
+  for (const client of lines) client[Symbol.dispose]();
+  for (const client of frames) client.close();
 });

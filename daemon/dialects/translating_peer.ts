@@ -10,7 +10,7 @@ import { HEADER_BYTES } from "../../protocol/limits.ts";
 import type { Router } from "../router/mod.ts";
 import type { Connection } from "../transport/connection.ts";
 import { ConnectionPeer } from "./connection_peer.ts";
-import { wordsOf } from "./shared_words.ts";
+import { frameWordsOf, wordsOf } from "./shared_words.ts";
 
 /** How frames are written in another language. Nothing is written for an empty array. */
 export interface Language {
@@ -54,6 +54,13 @@ export class TranslatingPeer extends ConnectionPeer {
       if (written.length > 0) this.outbox.pushFrames(written);
       if (frame.type === FRAME_TYPES.REPLY && (frame.flags & FLAGS.MORE) === 0) this.#answered(frame.id);
     }
+  }
+
+  pushShared(frame: Uint8Array<ArrayBuffer>): void {
+    const { monitors } = this.router;
+    if (monitors.active) monitors.frames(this.client, "out", frame);
+    const written = frameWordsOf(this.language, frame);
+    if (written.length > 0) this.outbox.pushShared(written);
   }
 
   close(error: IpcError, at_once: boolean): void {

@@ -21,6 +21,8 @@ export interface Peer {
   pushRun(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, first: number, count: number): void;
   /** Queues frames for this client alone; copies them. */
   pushFrames(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Queues a frame that others get as well, in memory that nobody writes to any more. */
+  pushShared(frame: Uint8Array<ArrayBuffer>): void;
   /** Makes room by dropping the oldest events, and tells the client which. Returns how many. */
   dropOldest(bytes: number): number;
   /**

@@ -105,9 +105,12 @@ export class Requests {
     view.setUint32(OFFSET.source, client.id, true);
     view.setUint32(OFFSET.aux, deadline, true);
     const full = all ? channel.handlers.length - handlers.length : 0;
+    // One copy for all: a hundred of a large one would be there before anybody can be closed for it.
+    const shared = handlers.length > 1 ? frame.slice() : undefined;
     for (const handler of handlers) {
       handler.addServing(open);
-      handler.peer.pushFrames(frame);
+      if (shared === undefined) handler.peer.pushFrames(frame);
+      else handler.peer.pushShared(shared);
       handler.bytes_out += frame.length;
     }
     this.#refuseFor(open, full);

@@ -73,6 +73,10 @@ export class TestClient implements Peer {
     this.outbox.pushFrames(bytes);
   }
 
+  pushShared(frame: Uint8Array<ArrayBuffer>): void {
+    this.outbox.pushShared(frame);
+  }
+
   catchUp(): void {
     this.outbox.catchUp();
   }

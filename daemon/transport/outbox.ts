@@ -22,7 +22,7 @@
  * @module
  */
 import { QUEUE_RESERVE_BYTES } from "../../protocol/limits.ts";
-import { buffers } from "../buffer_pool.ts";
+import { buffers, UNCOUNTED_BYTES_MAX } from "../buffer_pool.ts";
 import { type Account, NOBODY } from "../quota.ts";
 import { type Entry, ENTRY_BYTES, gapFrame, joins, shorten } from "./entry.ts";
 import { Tail } from "./tail.ts";
@@ -30,6 +30,8 @@ import { Tail } from "./tail.ts";
 /** Entries below this are gathered into one write. */
 const SMALL_BYTES = 8 * 1024;
 const GATHER_BYTES = 64 * 1024;
+/** What others may hold as well is held rather than copied if it is more than this: what is less does not count. */
+const COPIED_BYTES_MAX = UNCOUNTED_BYTES_MAX;
 /** What is dropped beyond what must be, so that a receiver that stays full does not cost a new GAP with every event. */
 const SPARE_BYTES_MAX = 64 * 1024, SPARE_SHARE = 64;
 
@@ -176,7 +178,7 @@ export class Outbox {
    */
   pushWords(bytes: Uint8Array<ArrayBuffer>, first: number, count: number): void {
     const length = bytes.length;
-    if (length >= SMALL_BYTES) return this.pushRun(bytes, 0, length, first, count);
+    if (length > COPIED_BYTES_MAX) return this.pushRun(bytes, 0, length, first, count);
     if (this.#sealed) return;
     const tail = this.#tail.copy(bytes), end = this.#tail.used, start = end - length;
     this.#count(length);
@@ -187,6 +189,12 @@ export class Outbox {
       last.count += count;
     } else this.#push({ bytes: tail, start, end, first, count, last: 0 });
     if (!this.#writing) this.#start();
+  }
+
+  /** Queues a frame that was admitted, and that others may hold as well: nobody writes to its memory any more. */
+  pushShared(frame: Uint8Array<ArrayBuffer>): void {
+    if (frame.length > COPIED_BYTES_MAX) this.pushRun(frame, 0, frame.length, 0, 0);
+    else this.pushFrames(frame);
   }
 
   /**
