@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { argumentParser, durationArgument, parseArguments, usageError, type Verb } from "./verb.ts";
+import { argumentParser, describeKeys, durationArgument, parseArguments, type Verb } from "./verb.ts";
 
 /** Options of `ipc top`. */
 export interface TopOptions {
@@ -18,25 +19,36 @@ const INTERVAL_MS_MIN = 100;
 
 export const verb: Verb<TopOptions> = { parse: parseTop, run: runTop };
 
+/** What keys do; docs/monitoring.md says more. */
+const KEYS = [
+  ["arrows, page up, page down, home, end", "choose a row"],
+  ["Tab", "clients in the place of channels, and back"],
+  ["Enter", "all about the chosen one"],
+  ["s, r", "sort by the next column, or the other way round"],
+  ["/", "only names that contain a text"],
+  ["k", "close the chosen client"],
+  ["space", "stop looking, and go on"],
+  ["q", "leave"],
+] as const;
+
 export function parseTop(argv: readonly string[]): TopOptions {
-  const parser = argumentParser("top", "Show channels and clients as they are now, with rates.", [
-    "ipc top",
-    "ipc top 'sensor.*' -i 200ms",
-  ])
+  const parser = describeKeys(
+    argumentParser("top", "Show channels and clients as they are now, with rates.", [
+      "ipc top",
+      "ipc top 'sensor.*' -i 200ms",
+    ]),
+    KEYS,
+  )
     .argument("[glob]", "only channels that fit: * ? [a-z]; the broker's own only as ipcd", "*")
-    .option("-i, --interval <duration>", "how often to look", durationArgument, 1000)
-    .addHelpText(
-      "after",
-      "\nKeys: arrows, page up and down, home, end  choose     Tab    channels or clients\n" +
-        "      Enter  all about it                             s, r   sort by the next column, the other way round\n" +
-        "      k      close a client                           /      only names that contain this text\n" +
-        "      space  stop and go on                           q      leave",
-    );
+    .option("-i, --interval <duration>", "how often to look", intervalArgument, 1000);
   const { args: [glob], options: { interval } } = parseArguments(parser, argv);
-  if (interval === Infinity || interval < INTERVAL_MS_MIN) {
-    throw usageError(parser, `--interval: from ${INTERVAL_MS_MIN}ms on`);
-  }
   return { glob, interval_ms: interval };
+}
+
+function intervalArgument(text: string): number {
+  const interval_ms = durationArgument(text);
+  if (interval_ms >= INTERVAL_MS_MIN && interval_ms < Infinity) return interval_ms;
+  throw new InvalidArgumentError(`It must be at least ${INTERVAL_MS_MIN}ms, and not infinity.`);
 }
 
 export async function runTop(options: TopOptions, io: Io): Promise<number> {

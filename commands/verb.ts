@@ -17,7 +17,7 @@ import { formatDuration, parseDuration } from "../config/units.ts";
 import { checkClientName } from "../protocol/bodies.ts";
 import { COORDINATED_MAX } from "../protocol/limits.ts";
 import type { Io } from "./io.ts";
-import { itemText } from "./wrapping.ts";
+import { itemsText, itemText } from "./wrapping.ts";
 
 /** One verb. Its module exports it as `verb`. */
 export interface Verb<Options> {
@@ -97,6 +97,27 @@ export function defaultText({ flags, defaultValue }: DescribedOption): string | 
   if (typeof defaultValue === "string") return JSON.stringify(defaultValue);
   if (typeof defaultValue !== "number" || defaultValue === Infinity) return undefined;
   return flags.endsWith("<duration>") ? formatDuration(defaultValue) : String(defaultValue);
+}
+
+/** What keys do while a verb runs, for the end of its help. */
+const KEYS = new WeakMap<object, Items>();
+
+/** Terms, each with its description. */
+type Items = readonly (readonly [term: string, description: string])[];
+
+/** Adds to a parser's help what keys do. */
+export function describeKeys(parser: Command, keys: Items): Command {
+  KEYS.set(parser, keys);
+  parser.addHelpText("after", () => {
+    const columns = parser.configureOutput().getOutHelpWidth?.() ?? HELP_COLUMNS;
+    return `\nKeys:\n${itemsText(keys, columns).trimEnd()}`;
+  });
+  return parser;
+}
+
+/** What keys do, as {@linkcode describeKeys} was told. */
+export function keysOf(parser: DescribedParser): Items {
+  return KEYS.get(parser) ?? [];
 }
 
 /** The examples that a parser was made with. */

@@ -16,6 +16,7 @@ import {
   type DescribedOption,
   type DescribedParser,
   examplesOf,
+  keysOf,
 } from "../commands/verb.ts";
 import { type VerbEntry, VERBS } from "../commands/verbs.ts";
 import { CHANNEL_KEYS, defaultValues, type Key, KEYS, QUOTA_KEYS, variableOf } from "../config/keys.ts";
@@ -82,6 +83,7 @@ function ofVerb({ name, summary }: VerbEntry, parser: DescribedParser): string {
     section("DESCRIPTION", roff(parser.description())),
     section("ARGUMENTS", parser.registeredArguments.map(argumentItem).join("")),
     section("OPTIONS", optionsOf(parser).map(optionItem).join("")),
+    section("KEYS", keysOf(parser).map(([keys, meaning]) => item(`.B ${roff(keys)}`, meaning)).join("")),
     section("EXIT STATUS", `${roff("0 if it was done. All codes are in")}\n.BR ipc (1).`),
     examples(parser),
     section("SEE ALSO", ".BR ipc (1),\n.BR ipc.toml (5)"),

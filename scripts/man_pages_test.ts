@@ -26,6 +26,7 @@ Deno.test("manPages() has a page for each verb, and every option, key and exit c
   for (const code of Object.values(EXIT)) assert.ok(pages.get("man1/ipc.1")!.includes(`\n.B ${code}\n`));
   for (const key of KEYS) assert.ok(pages.get("man5/ipc.toml.5")!.includes(`\n.B ${key}\n`));
   assert.ok(pages.get("man1/ipc-send.1")!.includes("\n.B \\-l, \\-\\-lines\n"));
+  assert.match(pages.get("man1/ipc-top.1")!, /\n\.SH KEYS\n[^]*\n\.B Tab\n/);
   assert.ok(!pages.get("man1/ipc-daemon.1")!.includes("print\\-permissions"), "what is hidden is shown");
 });
 
