@@ -56,14 +56,26 @@ export async function askBroker(method: string, params: Record<string, unknown>,
   return await control(method, params, { ...where, name: "ipc" });
 }
 
-/** Whether a broker runs where the settings say. */
-export async function brokerAnswers({ socket_dir, broker_uid }: Settings): Promise<boolean> {
-  try {
-    await control("ping", {}, { socket_dir, broker_uid, name: "ipc" });
-    return true;
-  } catch (error) {
-    if (noBroker(error)) return false;
-    throw error;
+/** How often to look for a broker that is waited for. */
+const BROKER_POLL_MS = 50;
+/** How long one that hangs up instead of answering may take to end. */
+const ENDING_MS_MAX = 1_000;
+
+/** Whether a broker runs where the settings say. One that has just been killed may still be connected to, and hangs up. */
+export async function brokerAnswers(
+  { socket_dir, broker_uid }: Pick<Settings, "socket_dir" | "broker_uid">,
+): Promise<boolean> {
+  const until_ms = performance.now() + ENDING_MS_MAX;
+  for (;;) {
+    try {
+      await control("ping", {}, { socket_dir, broker_uid, name: "ipc" });
+      return true;
+    } catch (error) {
+      if (noBroker(error)) return false;
+      const hung_up = error instanceof IpcError && error.reason === "CHANNEL_RECV";
+      if (!hung_up || performance.now() >= until_ms) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, BROKER_POLL_MS));
   }
 }
 
@@ -86,9 +98,6 @@ export interface Awaited {
   /** Only the client of this id or name. */
   client?: string | undefined;
 }
-
-/** How often to look for a broker that is waited for. */
-const BROKER_POLL_MS = 50;
 
 /**
  * Connects to a channel once another client has a role there, whether it took it before or takes it now; also once there

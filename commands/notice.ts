@@ -48,7 +48,11 @@ export function describeGap({ from, to, reason, direct }: GapNotice): string {
     ? ""
     : to === null
     ? `events from ${from} on`
+    : from === to
+    ? `event ${from}`
     : `${to - from + 1} events (${from} to ${to})`;
-  const all = [events, direct === undefined ? "" : `${direct} direct events`].filter((text) => text !== "");
+  const all = [events, direct === undefined ? "" : `${direct} direct event${direct === 1 ? "" : "s"}`].filter((text) =>
+    text !== ""
+  );
   return `missed ${all.join(" and ")}: ${reason}`;
 }

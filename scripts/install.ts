@@ -24,6 +24,13 @@ function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+/** Deno itself does not start in a directory that has been removed, and leaves with 1. */
+const CHECK_DIRECTORY = `[ -d "$PWD" ] || env pwd -P >/dev/null 2>&1 || {
+  echo "ipc: the working directory has been removed: cd to one that is there" >&2
+  exit 64
+}
+`;
+
 /** Sets `verb`, which may stand behind options of its own. */
 const FIND_VERB = `find_verb() {
   while :; do
@@ -66,7 +73,9 @@ export function launcher(deno: string, program: string): string {
   for (const [verb, permissions] of VERB_PERMISSIONS) {
     if (verb !== undefined) cases.push(`  ${verb}) ${start(permissions)} ;;\n`);
   }
-  return `#!/bin/sh\n${MARK}\n${FIND_VERB}case "$verb" in\n${broker}${cases.join("")}  *) ${others} ;;\nesac\n`;
+  return `#!/bin/sh\n${MARK}\n${CHECK_DIRECTORY}${FIND_VERB}case "$verb" in\n${broker}${
+    cases.join("")
+  }  *) ${others} ;;\nesac\n`;
 }
 
 /** See {@linkcode places}. */

@@ -13,6 +13,7 @@ Deno.test("ipc leaves with the documented codes while no broker runs", async () 
       ["ipc", 64, /a verb is missing/],
       ["ipc snd x", 64, /Did you mean send/],
       ["ipc --", 64, /a verb is missing/],
+      ["mkdir gone; cd gone; rmdir ../gone; ipc version", 64, /working directory has been removed/],
       ["ipc send", 64, /missing required argument/],
       ["ipc listen x -F %q", 64, /%q/],
       ["ipc send x y", 69, /no broker is running/],
