@@ -112,7 +112,9 @@ function denied(path: string, cause: unknown): IpcError {
     // Out of file descriptors, for instance: may be better the next time.
     return new IpcError("CHANNEL_RECV", `Cannot open socket ${JSON.stringify(path)}: ${message}`, { cause });
   }
-  const hint = refusal === "not capable"
+  const hint = refusal === "not capable" && /^\/(dev|proc|sys)\//.test(path)
+    ? "Deno opens next to nothing there: choose another socket_dir"
+    : refusal === "not capable"
     ? "A client needs --allow-read, --allow-write and --allow-net for it"
     : "Ask its owner for access, or choose another socket_dir";
   return new IpcError("FORBIDDEN", `Cannot open socket ${JSON.stringify(path)}: ${message}. ${hint}`, { cause });

@@ -27,6 +27,8 @@ export function* checkSocketDirectory({ settings, uid, own_broker }: Patient): G
         : `the socket directory ${path} cannot be looked at`,
       fix: missing
         ? `mkdir -p ${quote(path)}, or set another socket_dir`
+        : error instanceof Deno.errors.NotCapable
+        ? "Deno opens next to nothing below /dev, /proc and /sys: set another socket_dir"
         : `${(error as Error).message}: set another socket_dir`,
     };
     return;

@@ -159,6 +159,7 @@ Deno.test("ipc doctor looks at the directories", linux, async () => {
     only(finding)(await findings(cli, "ipc doctor --json", env));
   assert.match((await at("socket_directory", { IPC_SOCKET_DIR: "/no/such" })).fix, /^mkdir -p \/no\/such/);
   assert.match((await at("socket_directory", { IPC_SOCKET_DIR: "/etc/passwd" })).what, /not a directory/);
+  assert.match((await at("socket_directory", { IPC_SOCKET_DIR: "/proc" })).fix, /set another socket_dir/);
   const long = `${cli.directory}/${"d".repeat(96 - cli.directory.length - 13)}`;
   Deno.mkdirSync(long);
   assert.match((await at("path_too_long", { IPC_SOCKET_DIR: long })).what, /leaves 9 bytes for a channel's name/);

@@ -41,6 +41,7 @@ Deno.test("ipc leaves with the documented codes while no broker runs", async () 
       ["ipc daemon status", 69, /no broker is running/],
       ["ipc daemon stop", 0, /no broker is running/],
       ["IPC_QUEUE=soon ipc send x y", 78, /IPC_QUEUE/],
+      ["IPC_SOCKET_DIR=/proc ipc send x y", 77, /Deno opens next to nothing there: choose another socket_dir/],
       ["IPC_CONFIG=/no/such/file ipc send x y", 78, /\/no\/such\/file/],
       ["ipc handle x -- no-such-command", 127, /no-such-command/],
       ["ipc listen x -- no-such-command", 127, /no-such-command/],
