@@ -88,9 +88,7 @@ Deno.test("a request to all handlers is held once for all who are written to in 
     await client.send(encodeFrame({ type: REPLY, target: source, id: 5, payload: encode("frames") }));
   }
   const said: string[] = [];
-  for (let reply; said.length < 16; said.push(new TextDecoder().decode(reply.payload))) {
-    reply = await asker.until(REPLY);
-  }
+  while (said.length < 16) said.push(new TextDecoder().decode((await asker.until(REPLY)).payload));
   assert.deepEqual(said.toSorted(), [...Array(8).fill("frames"), ...Array(8).fill("lines")]);
   assert.equal((await asker.until(REPLY)).aux, 16);
   for (const client of lines) client[Symbol.dispose]();
