@@ -16,6 +16,8 @@ import { lockHolder } from "./lock_holder.ts";
 import { notice } from "./notice.ts";
 import { settingsOf } from "./settings.ts";
 import { fieldsText } from "./table.ts";
+import { sendSignal } from "./signals.ts";
+import type { Stats } from "./stats_metrics.ts";
 
 /** How much longer than its own limit a broker may take to end. */
 const STOP_MARGIN_MS = 5_000;
@@ -58,14 +60,14 @@ async function stop(_options: DaemonOptions, settings: Settings, io: Io): Promis
   } catch (error) {
     if (!(error instanceof IpcError)) throw error;
     try {
-      signalProcess(pid, "SIGTERM");
+      sendSignal(pid, "SIGTERM");
     } catch (denied) {
       throw denied instanceof Deno.errors.PermissionDenied ? error : denied;
     }
   }
   const deadline = performance.now() + settings.drain_timeout_ms + STOP_MARGIN_MS;
   // A signal that changes nothing tells whether there still is such a process.
-  while (signalProcess(pid, "SIGCONT")) {
+  while (sendSignal(pid, "SIGCONT")) {
     if (performance.now() >= deadline) {
       throw new Failure(EXIT.TIMEOUT, `the broker with pid ${pid} does not end; if you must: kill -9 ${pid}`);
     }
@@ -95,20 +97,6 @@ async function status(options: DaemonOptions, settings: Settings, io: Io): Promi
     ]));
   }
   return EXIT.OK;
-}
-
-interface Stats {
-  pid: number;
-  version: string;
-  uptime_ms: number;
-  channels: number;
-  clients: number;
-  events: number;
-  requests: number;
-  queued_bytes: number;
-  slow_consumers: number;
-  draining: boolean;
-  memory: { rss_bytes: number };
 }
 
 /** Looks at the configuration itself first: what is wrong with it is then said as for any other command. */
@@ -141,15 +129,4 @@ async function pidOf(settings: Settings, io: Io): Promise<number | undefined> {
   // It may be going away, or hang.
   const holder = await lockHolder(settings, io);
   return holder === undefined || holder.pid === 0 ? undefined : holder.pid;
-}
-
-/** @returns Whether there is such a process. */
-function signalProcess(pid: number, signal: Deno.Signal): boolean {
-  try {
-    Deno.kill(pid, signal);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

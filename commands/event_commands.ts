@@ -14,12 +14,13 @@ import { KILL_AFTER_MS, runCommand } from "./run_command.ts";
 
 /** How commands are run. */
 export interface EventCommandsOptions {
+  /** The program and its arguments; empty if events are printed. */
   command: readonly string[];
   /** How many run at once. */
   jobs: number;
   /** Run one at a time, with the newest event. */
   coalesce: boolean;
-  /** The same, and only once no event has come for this long. */
+  /** The same, once no event has come for this long; 0 for at once. */
   debounce_ms: number;
 }
 

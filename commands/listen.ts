@@ -7,6 +7,7 @@ import { isGlob } from "../protocol/channel_name.ts";
 import { type Overflow, OVERFLOWS } from "../protocol/bodies.ts";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { autostartWanted } from "./connection.ts";
+import type { EventCommandsOptions } from "./event_commands.ts";
 import { type EventFormat, jsonFormat, payloadFormat } from "./event_format.ts";
 import type { Io } from "./io.ts";
 import { checkCommand } from "./run_command.ts";
@@ -33,7 +34,7 @@ export interface Since {
 }
 
 /** Options of `ipc listen`. */
-export interface ListenOptions {
+export interface ListenOptions extends EventCommandsOptions {
   /** Channel names and globs. */
   channels: readonly string[];
   /** Leave after this many events. */
@@ -47,14 +48,6 @@ export interface ListenOptions {
   format: EventFormat;
   /** Whether the format shows the names of senders. */
   names: boolean;
-  /** The command to run for each event; empty to print them. */
-  command: readonly string[];
-  /** How many commands run at once. */
-  jobs: number;
-  /** Run one command at a time, with the newest event. */
-  coalesce: boolean;
-  /** The same, once no event has come for this long; 0 for at once. */
-  debounce_ms: number;
   /** The command to run once nothing can be missed; empty for none. */
   then: readonly string[];
   /** Take only events whose payload fits. */

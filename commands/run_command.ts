@@ -8,6 +8,7 @@
  * @module
  */
 import { type EndingSignal, EXIT, Failure, SIGNAL_EXITS } from "./exit_codes.ts";
+import { sendSignal } from "./signals.ts";
 
 /** How long a command may take to end after TERM, unless somebody says otherwise. */
 export const KILL_AFTER_MS = 2_000;
@@ -151,25 +152,14 @@ export async function stopGroup(
   const leaderEnded = (): void => {
     kill_ms = Math.min(kill_ms, performance.now() + LEFT_BEHIND_MS);
     // What a shell started in the background takes no Ctrl-C.
-    if (first !== "SIGTERM") signalGroup(pid, "SIGTERM");
+    if (first !== "SIGTERM") sendSignal(-pid, "SIGTERM");
   };
   ended.then(leaderEnded, leaderEnded);
-  signalGroup(pid, first);
+  sendSignal(-pid, first);
   // A stopped process takes it when it continues.
-  while (signalGroup(pid, "SIGCONT")) {
-    if (performance.now() >= kill_ms) return void signalGroup(pid, "SIGKILL");
+  while (sendSignal(-pid, "SIGCONT")) {
+    if (performance.now() >= kill_ms) return void sendSignal(-pid, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, GROUP_POLL_MS));
-  }
-}
-
-/** @returns Whether there is such a group. */
-function signalGroup(pid: number, signal: Deno.Signal): boolean {
-  try {
-    Deno.kill(-pid, signal);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The signals that end a command which has something to clean up. A command that has nothing listens to none, so that
- * the signal ends it as it ends any program.
+ * the signal ends it as it ends any program. And those that a command sends.
  *
  * @module
  */
@@ -32,4 +32,20 @@ export function endingSignals(io: Io): EndingSignals {
       for (const remove of removers) remove();
     },
   };
+}
+
+/**
+ * Sends a signal.
+ *
+ * @param pid Of a process; negative for a whole group.
+ * @returns Whether there is such a one.
+ */
+export function sendSignal(pid: number, signal: Deno.Signal): boolean {
+  try {
+    Deno.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }

@@ -11,6 +11,7 @@ import { buildInfo } from "../build_info.ts";
 import { autostartWanted } from "../connection.ts";
 import { lockHolder } from "../lock_holder.ts";
 import type { Finding, Patient } from "./finding.ts";
+import type { Stats } from "../stats_metrics.ts";
 
 /** A broker that takes longer than this hangs, as far as anybody who waits for it is concerned. */
 const ANSWER_MS = 3_000;
@@ -18,14 +19,6 @@ const ANSWER_MS = 3_000;
 const DESCRIPTORS_MIN = 1_024;
 /** From here on it is time to do something. */
 const FULL = 0.8;
-
-/** What is asked of it. */
-interface Stats {
-  pid: number;
-  version: string;
-  channels: number;
-  clients: number;
-}
 
 /** Looks at it. */
 export async function* checkBroker(patient: Patient): AsyncGenerator<Finding> {
