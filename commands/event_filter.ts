@@ -9,6 +9,7 @@ import { toJsonText } from "../protocol/json_view.ts";
 import { HEADER_BYTES } from "../protocol/limits.ts";
 import { decodePayload, type StructuredCodec } from "../protocol/payload.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
+import { joined } from "../protocol/joined.ts";
 import { eachFrame } from "./event_frames.ts";
 import { StructuredNeeded } from "./payload_text.ts";
 import type { Condition } from "./where.ts";
@@ -23,7 +24,7 @@ export function fittingFrames(
   fits: Condition,
   structured: StructuredCodec | undefined,
 ): Uint8Array<ArrayBuffer> {
-  const kept: Uint8Array[] = [];
+  const kept: Uint8Array<ArrayBuffer>[] = [];
   let at = 0, bytes = 0;
   for (const frame of eachFrame(frames)) {
     const end = at + HEADER_BYTES + frame.headers.length + frame.payload.length;
@@ -33,14 +34,7 @@ export function fittingFrames(
     }
     at = end;
   }
-  if (bytes === frames.length) return frames;
-  const fitting = new Uint8Array(bytes);
-  let to = 0;
-  for (const frame of kept) {
-    fitting.set(frame, to);
-    to += frame.length;
-  }
-  return fitting;
+  return bytes === frames.length ? frames : joined(kept);
 }
 
 /**

@@ -4,11 +4,12 @@
  * @module
  */
 import { IpcError } from "../protocol/errors.ts";
+import { joined } from "../protocol/joined.ts";
 import { isUtf8 } from "./message_options.ts";
 
 /** What a command has written, up to the limit of a message. */
 export class ReplyBytes {
-  readonly #parts: Uint8Array[] = [];
+  readonly #parts: Uint8Array<ArrayBuffer>[] = [];
   readonly #limit_bytes: number;
   #length = 0;
 
@@ -18,7 +19,7 @@ export class ReplyBytes {
   }
 
   /** @throws {IpcError} TOO_LARGE */
-  push(bytes: Uint8Array): void {
+  push(bytes: Uint8Array<ArrayBuffer>): void {
     this.#length += bytes.length;
     if (this.#length > this.#limit_bytes) {
       throw new IpcError("TOO_LARGE", `the reply is too long, limit is ${this.#limit_bytes} bytes (max_message)`);
@@ -28,13 +29,7 @@ export class ReplyBytes {
 
   /** All of it. */
   bytes(): Uint8Array<ArrayBuffer> {
-    const all = new Uint8Array(this.#length);
-    let at = 0;
-    for (const part of this.#parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
+    return joined(this.#parts);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { encodeFrame, ENCODINGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
 import { structuredCodec } from "../protocol/structured_clone.ts";
+import { joined } from "../protocol/joined.ts";
 import type { EventContext } from "./event_format.ts";
 import type { EndingSignal } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output } from "./io.ts";
@@ -106,11 +107,5 @@ export function event(payload: string | Uint8Array<ArrayBuffer>, more: Partial<F
 /** Events as they stand behind each other in a read. */
 export function run(...frames: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   // Frames stand somewhere inside of a read buffer.
-  const all = new Uint8Array(5 + frames.reduce((sum, frame) => sum + frame.length, 0));
-  let at = 5;
-  for (const frame of frames) {
-    all.set(frame, at);
-    at += frame.length;
-  }
-  return all.subarray(5);
+  return joined([new Uint8Array(5), ...frames]).subarray(5);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { decodeUtf8 } from "../protocol/utf8.ts";
+import { joined } from "../protocol/joined.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { openSource, readSome } from "./message_options.ts";
@@ -49,20 +50,10 @@ export async function* textLines(path: string, holds: string, io: Io): AsyncGene
 
 function decode(parts: readonly Uint8Array<ArrayBuffer>[], name: string, number: number): string {
   try {
-    return decodeUtf8(parts.length === 1 ? parts[0]! : joined(parts));
+    return decodeUtf8(joined(parts));
   } catch (error) {
     throw lineFailure(name, number, error instanceof TypeError ? "it is not UTF-8" : "it is too long");
   }
-}
-
-function joined(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** What to call a file that an argument names. */

@@ -3,6 +3,7 @@ import { sha256 } from "../../client/testing.ts";
 import type { AccessDocument, AccessTable, Settings } from "../../config/settings.ts";
 import { decodeError, encodeFrame, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/mod.ts";
 import { encodeHello, encodeRoles, type Hello, type IpcError, PREFACE } from "../../protocol/mod.ts";
+import { joined } from "../../protocol/joined.ts";
 import { RawClient, startTestBroker, type TestBroker } from "../testing.ts";
 import { LineClient, simpleIpc } from "./testing.ts";
 import { pause } from "../../tests/e2e/wait.ts";
@@ -39,7 +40,7 @@ async function hello(test: TestBroker, hello: Hello, channel = "c"): Promise<Raw
   return decodeError(bye!.payload);
 }
 
-async function joined(test: TestBroker, said: Hello = {}, channel = "c"): Promise<RawClient> {
+async function welcomed(test: TestBroker, said: Hello = {}, channel = "c"): Promise<RawClient> {
   const client = await hello(test, said, channel);
   assert(client instanceof RawClient, String(client));
   return client;
@@ -51,7 +52,7 @@ const refusalOf = ({ id, payload }: Frame) => `${id} ${decodeError(payload).reas
 
 /** Asks ipcd; returns the answer, or the reason of its refusal. */
 async function ask(test: TestBroker, method: string, params: unknown = {}, token?: string): Promise<unknown> {
-  using client = await joined(test, token === undefined ? {} : { token }, "ipcd");
+  using client = await welcomed(test, token === undefined ? {} : { token }, "ipcd");
   await client.send(
     encodeFrame({ type: REQUEST, flags: ENCODINGS.JSON, id: 1, payload: text(JSON.stringify({ method, params })) }),
   );
@@ -83,7 +84,7 @@ Deno.test("access: HELLO for a role that a rule denies is answered with BYE that
   assert.equal(test.log.filter((line) => line.includes("refused what a rule denies")).length, 3);
   assert.equal((await ask(test, "clients", { channel: "c" }) as unknown[]).length, 0);
   for (const said of [{ listen: true, token: "ops" }, { handle: true }, { presence: true }, {}]) {
-    (await joined(test, said)).close();
+    (await welcomed(test, said)).close();
   }
 });
 
@@ -99,12 +100,12 @@ Deno.test("access: a client that may do nothing on a channel does not get in, an
     ...["c", "ipcd"],
   ]);
   assert.equal((await ask(test, "open", { channel: "d1" }, "ops") as { channel: string }).channel, "d1");
-  (await joined(test, { token: "ops" }, "d1")).close();
+  (await welcomed(test, { token: "ops" }, "d1")).close();
 });
 
 Deno.test("access: ROLES that a rule denies is answered with ERROR and its id, and changes nothing", async () => {
   await using test = await start({ listen: { allow: [] }, handle: { deny: ["*"] } });
-  using client = await joined(test, { presence: true });
+  using client = await welcomed(test, { presence: true });
   for (const [id, roles] of [[7, { listen: true }], [8, { handle: true, presence: false }]] as const) {
     await client.send(encodeFrame({ type: ROLES, flags: 3, id, payload: encodeRoles(roles) }));
     assert.match(refusalOf(await client.until(ERROR)), new RegExp(`^${id} FORBIDDEN .*may not (listen|handle)`));
@@ -115,9 +116,9 @@ Deno.test("access: ROLES that a rule denies is answered with ERROR and its id, a
 
 Deno.test("access: events that a rule denies reach nobody; each that wants an ACK is answered, of others one a read", async () => {
   await using test = await start({ send: { deny: ["name:bad"] } });
-  using listener = await joined(test, { listen: true }),
-    good = await joined(test),
-    bad = await joined(test, { name: "bad" });
+  using listener = await welcomed(test, { listen: true }),
+    good = await welcomed(test),
+    bad = await welcomed(test, { name: "bad" });
   const one = [
     event("a", 5),
     event("b", 0, FLAGS.ACK),
@@ -125,7 +126,7 @@ Deno.test("access: events that a rule denies reach nobody; each that wants an AC
     event("d", 0),
     event("r", 7, FLAGS.RETAIN),
   ];
-  await bad.send(join([...one, encodeFrame({ type: PING, id: 1 })]));
+  await bad.send(joined([...one, encodeFrame({ type: PING, id: 1 })]));
   const told: string[] = [];
   for (let frame; (frame = await bad.next())!.type !== PONG;) told.push(refusalOf(frame!));
   const words = 'FORBIDDEN a client called "bad" without a token may not send on channel "c": a rule denies it';
@@ -142,9 +143,9 @@ Deno.test("access: events that a rule denies reach nobody; each that wants an AC
 
 Deno.test("access: a flood of forbidden events is no flood of answers, and keeps nobody waiting", async () => {
   await using test = await start({ send: { allow: ["token:ops"] } });
-  using listener = await joined(test, { listen: true }), good = await joined(test, { token: "ops" });
-  using bad = await joined(test);
-  const count = 1_000_000, flood = join(Array.from({ length: 10_000 }, () => event("")));
+  using listener = await welcomed(test, { listen: true }), good = await welcomed(test, { token: "ops" });
+  using bad = await welcomed(test);
+  const count = 1_000_000, flood = joined(Array.from({ length: 10_000 }, () => event("")));
   const reading = (async () => {
     let answers = 0;
     for (let frame; (frame = await bad.next())!.type !== PONG;) answers += Number(frame!.type === ERROR);
@@ -163,7 +164,7 @@ Deno.test("access: an event for one client alone does not reach one that may not
   await using test = await start({ listen: { allow: ["token:ops"] } });
   const target = await RawClient.join(test.socket_dir, "c"),
     allowed = await RawClient.join(test.socket_dir, "c", { token: "ops" });
-  using sender = await joined(test);
+  using sender = await welcomed(test);
   for (const [id, client] of [[1, target], [2, allowed]] as const) {
     const to = client.welcome!.client;
     await sender.send(encodeFrame({ type: EVENT, flags: FLAGS.ACK, id, target: to, payload: text("psst") }));
@@ -177,9 +178,9 @@ Deno.test("access: an event for one client alone does not reach one that may not
 
 Deno.test("access: a REQUEST that a rule denies gets a REPLY that says so, and no handler sees it", async () => {
   await using test = await start({ request: { allow: ["token:ops"] } });
-  using handler = await joined(test, { handle: true }),
-    client = await joined(test),
-    ops = await joined(test, { token: "ops" });
+  using handler = await welcomed(test, { handle: true }),
+    client = await welcomed(test),
+    ops = await welcomed(test, { token: "ops" });
   await client.send(encodeFrame({ type: REQUEST, id: 3, payload: text("no") }));
   const reply = await client.until(REPLY);
   assert.match(refusalOf(reply), /^3 FORBIDDEN a client without a token may not request on channel "c"/);
@@ -215,13 +216,13 @@ Deno.test("access: JSON lines are told the same", async () => {
 Deno.test("access: a text client is told on a line, and goes on", async () => {
   await using test = await start({ send: { deny: ["*"] }, request: { deny: ["*"] }, listen: { allow: ["token:*"] } });
   const dial = () => LineClient.dial(test);
-  using listener = await joined(test, { listen: true, token: "ci" }), client = await dial();
+  using listener = await welcomed(test, { listen: true, token: "ci" }), client = await dial();
   await client.send("hello\n");
   assert.equal(
     await client.line(),
     'error: FORBIDDEN a client without a token may not send on channel "c": a rule denies it',
   );
-  using handler = await joined(test, { handle: true });
+  using handler = await welcomed(test, { handle: true });
   await client.send("hello?\n");
   assert.match((await client.line())!, /^error: FORBIDDEN .* may not request on channel "c"/);
   // Who is silent is there to listen, and is told that it may not.
@@ -245,9 +246,9 @@ Deno.test("access: a text client that may do nothing at all is told so in text, 
 
 Deno.test("access: Simple IPC that a rule denies is closed without a byte, counted and logged", async () => {
   await using test = await start({ send: { allow: [] }, request: { allow: [] } });
-  using listener = await joined(test, { listen: true, token: "ci" });
+  using listener = await welcomed(test, { listen: true, token: "ci" });
   assert.equal((await simpleIpc(test, 0, '"event"')).length, 0);
-  using handler = await joined(test, { handle: true });
+  using handler = await welcomed(test, { handle: true });
   assert.equal((await simpleIpc(test, 0, '"request"')).length, 0);
   assert.equal(await refused(test), 2);
   assert(test.log.some((line) => line.includes("refused what a rule denies")));
@@ -263,7 +264,7 @@ Deno.test("access: a token on a unix socket: a known one says who, an unknown on
     const error = await hello(test, { token }) as IpcError;
     assert.deepEqual([error.reason, error.message], ["UNAUTHORIZED", "the token is not accepted here"]);
   }
-  using anonymous = await joined(test), ops = await joined(test, { token: "ops" });
+  using anonymous = await welcomed(test), ops = await welcomed(test, { token: "ops" });
   const clients = await ask(test, "clients", { channel: "c" }) as { token: string | null }[];
   assert.deepEqual(clients.map(({ token }) => token), [null, "ops"]);
   for (const [client, type] of [[anonymous, ERROR], [ops, ACK]] as const) {
@@ -279,7 +280,7 @@ Deno.test("access: ipcd shows what may be seen, and lets those administer who ma
     globs: [{ channels: ["secret*"], table: { see: { allow: ["token:ops"] } } }],
   });
   await ask(test, "open", { channel: "secret" });
-  using inside = await joined(test, {}, "secret");
+  using inside = await welcomed(test, {}, "secret");
   const names = async (method: string, token?: string) =>
     [...new Set((await ask(test, method, {}, token) as { channel: string }[]).map(({ channel }) => channel))].sort();
   assert.deepEqual(await names("channels"), ["c", "ipcd"]);
@@ -300,16 +301,16 @@ Deno.test("access: ipcd shows what may be seen, and lets those administer who ma
   assert.equal(typeof await ask(test, "ping"), "object");
   const denied = await hello(test, { listen: true }, "ipcd") as IpcError;
   assert.match(denied.message, /may not listen on channel "ipcd"/);
-  (await joined(test, { listen: true, token: "ops" }, "ipcd")).close();
+  (await welcomed(test, { listen: true, token: "ops" }, "ipcd")).close();
   await inside.send(encodeFrame({ type: PING, id: 1 }));
   assert.equal((await inside.until(PONG)).id, 1);
 });
 
 Deno.test("access: whoever may see a channel is told who comes", async () => {
   await using test = await start({ see: { allow: ["token:ops"] } });
-  using watcher = await joined(test, { presence: true, token: "ops" });
+  using watcher = await welcomed(test, { presence: true, token: "ops" });
   assert.equal((await watcher.until(PRESENCE)).type, PRESENCE);
-  (await joined(test, { name: "guest" })).close();
+  (await welcomed(test, { name: "guest" })).close();
   await watcher.until(PRESENCE);
   await pause(0);
 });
@@ -317,14 +318,4 @@ Deno.test("access: whoever may see a channel is told who comes", async () => {
 function everythingTo(subject: string): AccessTable {
   const lists = { allow: [subject] };
   return { send: lists, listen: lists, request: lists, handle: lists };
-}
-
-function join(frames: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
-  let at = 0;
-  for (const frame of frames) {
-    all.set(frame, at);
-    at += frame.length;
-  }
-  return all;
 }

@@ -89,18 +89,6 @@ export function isStderr({ headers }: Frame): boolean {
   }
 }
 
-/** Pieces of memory as one. */
-export function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  if (pieces.length === 1) return pieces[0]!;
-  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
-}
-
 /** Line ends in JSON stand between its tokens only. */
 function oneLine(json: string): string {
   return json.replaceAll(/[\r\n]/g, " ");

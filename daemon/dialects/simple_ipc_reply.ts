@@ -7,9 +7,10 @@
 import { IpcError } from "../../protocol/errors.ts";
 import { type Encoding, ENCODINGS } from "../../protocol/frame.ts";
 import { REPLY_PARTS_MAX } from "../../protocol/limits.ts";
+import { joined } from "../../protocol/joined.ts";
 import { buffers } from "../buffer_pool.ts";
 import type { Connection } from "../transport/connection.ts";
-import { joined, jsonOfPayload } from "./payloads.ts";
+import { jsonOfPayload } from "./payloads.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

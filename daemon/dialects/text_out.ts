@@ -8,7 +8,8 @@
 import { decodeError, decodeGap } from "../../protocol/bodies.ts";
 import type { IpcError } from "../../protocol/errors.ts";
 import { type Encoding, encodingOf, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
-import { isStderr, joined, jsonOfPayload } from "./payloads.ts";
+import { joined } from "../../protocol/joined.ts";
+import { isStderr, jsonOfPayload } from "./payloads.ts";
 import { framesIn, type Language } from "./translating_peer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -19,6 +19,7 @@ import {
 } from "../../protocol/mod.ts";
 import { ANONYMOUS } from "../identity.ts";
 import { FLAGS } from "../../protocol/frame.ts";
+import { joined } from "../../protocol/joined.ts";
 import type { Channel, ChannelRules, Client } from "../registry.ts";
 import { Outbox } from "../transport/outbox.ts";
 import { settled, SlowSink } from "../transport/testing.ts";
@@ -164,19 +165,12 @@ export class TestClient implements Peer {
 
 /** EVENT frames one behind the other. */
 export function eventBytes(...payloads: (string | Uint8Array<ArrayBuffer>)[]): Uint8Array<ArrayBuffer> {
-  const frames = payloads.map((payload) =>
+  return joined(payloads.map((payload) =>
     encodeFrame({
       type: FRAME_TYPES.EVENT,
       payload: typeof payload === "string" ? new TextEncoder().encode(payload) : payload,
     })
-  );
-  const bytes = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
-  let at = 0;
-  for (const frame of frames) {
-    bytes.set(frame, at);
-    at += frame.length;
-  }
-  return bytes;
+  ));
 }
 
 /** A payload of so many bytes. */

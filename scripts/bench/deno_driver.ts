@@ -8,6 +8,7 @@
  */
 import { cpuSeconds } from "./machine.ts";
 import { quantile } from "./statistics.ts";
+import { joined } from "../../protocol/joined.ts";
 
 /** What it can do of `Load["kind"]`. */
 export const DENO_DRIVER_CASES: ReadonlySet<string> = new Set(["throughput", "pingpong"]);
@@ -20,45 +21,35 @@ const READ_BYTES = 1 << 18;
 /** The bytes of a protocol, for a payload of one size. */
 interface Protocol {
   /** What a connection sends first. */
-  hello(listens: boolean): Uint8Array;
+  hello(listens: boolean): Uint8Array<ArrayBuffer>;
   /** How the answer to it ends. */
-  welcomed(answer: Uint8Array, listens: boolean): boolean;
-  message: Uint8Array;
+  welcomed(answer: Uint8Array<ArrayBuffer>, listens: boolean): boolean;
+  message: Uint8Array<ArrayBuffer>;
   /** Bytes that a listener is given for each message. */
   delivery_bytes: number;
 }
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-function join(...parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-const PROTOCOLS: Record<string, (payload: Uint8Array) => Protocol> = {
+const PROTOCOLS: Record<string, (payload: Uint8Array<ArrayBuffer>) => Protocol> = {
   ipc(payload) {
-    const frame = (type: number, body: Uint8Array) => {
+    const frame = (type: number, body: Uint8Array<ArrayBuffer>) => {
       const header = new Uint8Array(24);
       new DataView(header.buffer).setUint32(0, 24 + body.length, true);
       header[4] = type;
-      return join(header, body);
+      return joined([header, body]);
     };
     const preface = new Uint8Array([0x89, 0x49, 0x50, 0x43, 1, 0, 0, 0]);
-    const listen = join(new Uint8Array([0x81, 0xa6]), encode("listen"), new Uint8Array([0xc3]));
+    const listen = joined([new Uint8Array([0x81, 0xa6]), encode("listen"), new Uint8Array([0xc3])]);
     return {
-      hello: (listens) => join(preface, frame(0x01, listens ? listen : new Uint8Array([0x80]))),
+      hello: (listens) => joined([preface, frame(0x01, listens ? listen : new Uint8Array([0x80]))]),
       welcomed: (answer) => answer.length >= 24 && answer[4] === 0x02,
       message: frame(0x10, payload),
       delivery_bytes: 24 + payload.length,
     };
   },
   nats(payload) {
-    const message = join(encode(`PUB ${CHANNEL} ${payload.length}\r\n`), payload, encode("\r\n"));
+    const message = joined([encode(`PUB ${CHANNEL} ${payload.length}\r\n`), payload, encode("\r\n")]);
     return {
       hello: (listens) => encode(`CONNECT {"verbose":false}\r\n${listens ? `SUB ${CHANNEL} 1\r\n` : ""}PING\r\n`),
       welcomed: (answer) => new TextDecoder().decode(answer).endsWith("\r\nPONG\r\n"),
@@ -68,8 +59,8 @@ const PROTOCOLS: Record<string, (payload: Uint8Array) => Protocol> = {
   },
   redis(payload) {
     const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
-    const end = join(encode(`$${payload.length}\r\n`), payload, encode("\r\n"));
-    const message = join(encode(`*3\r\n${bulk("PUBLISH")}${bulk(CHANNEL)}`), end);
+    const end = joined([encode(`$${payload.length}\r\n`), payload, encode("\r\n")]);
+    const message = joined([encode(`*3\r\n${bulk("PUBLISH")}${bulk(CHANNEL)}`), end]);
     return {
       hello: (listens) => encode(listens ? `*2\r\n${bulk("SUBSCRIBE")}${bulk(CHANNEL)}` : "*1\r\n$4\r\nPING\r\n"),
       welcomed: (answer) => /\+PONG\r\n$|:1\r\n$/.test(new TextDecoder().decode(answer)),
@@ -85,17 +76,19 @@ const PROTOCOLS: Record<string, (payload: Uint8Array) => Protocol> = {
         if (left <= 127) return new Uint8Array(digits);
       }
     };
-    const text = (value: string) => join(new Uint8Array([0, value.length]), encode(value));
-    const packet = (type: number, ...parts: Uint8Array[]) => {
-      const body = join(...parts);
-      return join(new Uint8Array([type]), length(body.length), body);
+    const text = (value: string) => joined([new Uint8Array([0, value.length]), encode(value)]);
+    const packet = (type: number, ...parts: Uint8Array<ArrayBuffer>[]) => {
+      const body = joined(parts);
+      return joined([new Uint8Array([type]), length(body.length), body]);
     };
     const connect = () =>
       packet(0x10, text("MQTT"), new Uint8Array([4, 2, 0, 0]), text(crypto.randomUUID().slice(0, 8)));
     const message = packet(0x30, text(CHANNEL), payload);
     return {
       hello: (listens) =>
-        listens ? join(connect(), packet(0x82, new Uint8Array([0, 1]), text(CHANNEL), new Uint8Array([0]))) : connect(),
+        listens
+          ? joined([connect(), packet(0x82, new Uint8Array([0, 1]), text(CHANNEL), new Uint8Array([0]))])
+          : connect(),
       welcomed: (answer, listens) => answer.length === (listens ? 9 : 4),
       message,
       delivery_bytes: message.length,
@@ -130,7 +123,7 @@ async function throughput(
 ): Promise<undefined> {
   const publish = async () => {
     const times = Math.max(1, Math.floor(BLOCK_BYTES / message.length));
-    const block = join(...Array<Uint8Array>(times).fill(message));
+    const block = joined(Array<Uint8Array<ArrayBuffer>>(times).fill(message));
     for (let left = count; left > 0; left -= times) {
       await write(publisher, left < times ? block.subarray(0, left * message.length) : block);
     }
@@ -162,17 +155,17 @@ async function dial(address: string, protocol: Protocol, listens: boolean): Prom
     ? await Deno.connect({ transport: "unix", path: first! })
     : await Deno.connect({ hostname: first!, port: Number(port) });
   await write(conn, protocol.hello(listens));
-  let answer: Uint8Array = new Uint8Array(0);
+  let answer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   const buffer = new Uint8Array(4096);
   while (!protocol.welcomed(answer, listens)) {
     const got = await conn.read(buffer);
     if (got === null) throw new Error(`${address} was closed before it was ready`);
-    answer = join(answer, buffer.subarray(0, got));
+    answer = joined([answer, buffer.subarray(0, got)]);
   }
   return conn;
 }
 
-async function write(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+async function write(conn: Deno.Conn, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }
 

@@ -17,6 +17,7 @@ import {
   HEADER_BYTES,
   PREFACE,
 } from "../../protocol/mod.ts";
+import { joined } from "../../protocol/joined.ts";
 import { Sandbox } from "../e2e/harness.ts";
 import { pause, within } from "../e2e/wait.ts";
 import { Raw } from "../interop/raw.ts";
@@ -243,18 +244,18 @@ Deno.test("broker says what is wrong with a frame, and nobody else notices", asy
 });
 
 /** What nests too deep for the broker to look at, in each dialect, and the reason with which it ends. */
-function nested(): [what: string, sent: Uint8Array, reason: string | undefined][] {
+function nested(): [what: string, sent: Uint8Array<ArrayBuffer>, reason: string | undefined][] {
   const roles = encodeFrame({ type: FRAME_TYPES.ROLES, flags: 3, id: 1, payload: Uint8Array.from([...nest(0x91), 1]) });
   const hello = encodeFrame({ type: FRAME_TYPES.HELLO, flags: 3, payload: nest(0x91).slice(0, 16_000) });
   const json = deep("[", "1", "]"), objects = deep('{"a":', "1", "}");
   return [
-    ["HELLO", joined(PREFACE, hello), "SERIALIZATION"],
-    ["ROLES", joined(helloBytes(), roles), "SERIALIZATION"],
+    ["HELLO", joined([PREFACE, hello]), "SERIALIZATION"],
+    ["ROLES", joined([helloBytes(), roles]), "SERIALIZATION"],
     ["a first line", bytes(`{"ipc":1,"type":"hello","name":${json.slice(0, 16_000)}\n`), "PROTOCOL"],
     ["data", bytes(`${HELLO_LINE}{"type":"event","data":${json}}\n`), "PROTOCOL"],
     ["data of objects", bytes(`${HELLO_LINE}{"type":"event","data":${objects}}\n`), "PROTOCOL"],
     ["headers", bytes(`${HELLO_LINE}{"type":"event","headers":${objects},"data":1}\n`), "PROTOCOL"],
-    ["Simple IPC", joined(new Uint8Array([0]), bytes(json)), undefined],
+    ["Simple IPC", joined([new Uint8Array([0]), bytes(json)]), undefined],
   ];
 }
 
@@ -278,9 +279,9 @@ async function member(path: string, hello: Parameters<typeof helloBytes>[0] = {}
 }
 
 /** How the broker ends a connection on which this was sent. */
-async function answer(path: string, ...sent: Uint8Array[]): Promise<string | undefined> {
+async function answer(path: string, ...sent: Uint8Array<ArrayBuffer>[]): Promise<string | undefined> {
   using client = RawClient.over(await dial(path));
-  await client.send(joined(...sent));
+  await client.send(joined(sent));
   return await within(client.reasonOfEnd(), "the broker does not close");
 }
 
@@ -311,14 +312,4 @@ function lastReason(heard: Uint8Array<ArrayBuffer>): string | undefined {
 
 function bytes(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
-}
-
-function joined(...pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

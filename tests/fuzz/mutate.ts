@@ -5,6 +5,7 @@
  * @module
  */
 import type { Choices } from "./random.ts";
+import { joined } from "../../protocol/joined.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -31,20 +32,20 @@ const MUTATIONS: readonly Mutation[] = [
   // A piece is lost, doubled, moved, put in.
   (bytes, choices) => {
     const [from, to] = piece(bytes, choices);
-    return joined(bytes.subarray(0, from), bytes.subarray(to));
+    return joined([bytes.subarray(0, from), bytes.subarray(to)]);
   },
   (bytes, choices) => {
     const [from, to] = piece(bytes, choices), times = 1 + choices.size(64);
     const more = Array.from({ length: times }, () => bytes.subarray(from, to));
-    return joined(bytes.subarray(0, to), ...more, bytes.subarray(to));
+    return joined([bytes.subarray(0, to), ...more, bytes.subarray(to)]);
   },
   (bytes, choices) => {
     const [from, to] = piece(bytes, choices), at = choices.below(bytes.length + 1);
-    return joined(bytes.subarray(0, at), bytes.subarray(from, to), bytes.subarray(at));
+    return joined([bytes.subarray(0, at), bytes.subarray(from, to), bytes.subarray(at)]);
   },
   (bytes, choices) => {
     const at = choices.below(bytes.length + 1);
-    return joined(bytes.subarray(0, at), choices.bytes(1 + choices.size(32)), bytes.subarray(at));
+    return joined([bytes.subarray(0, at), choices.bytes(1 + choices.size(32)), bytes.subarray(at)]);
   },
   // The end is missing.
   (bytes, choices) => bytes.slice(0, choices.below(bytes.length + 1)),
@@ -52,7 +53,7 @@ const MUTATIONS: readonly Mutation[] = [
   (bytes, choices, others) => {
     if (others.length === 0) return bytes;
     const other = choices.pick(others), from = choices.below(other.length + 1);
-    return joined(bytes.subarray(0, choices.below(bytes.length + 1)), other.subarray(from));
+    return joined([bytes.subarray(0, choices.below(bytes.length + 1)), other.subarray(from)]);
   },
 ];
 
@@ -68,17 +69,6 @@ export function mutated(bytes: Bytes, choices: Choices, others: readonly Bytes[]
     if (next.length <= INPUT_BYTES_MAX) result = next;
   }
   return result;
-}
-
-/** Pieces of memory as one. */
-export function joined(...pieces: readonly Uint8Array[]): Bytes {
-  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const one of pieces) {
-    all.set(one, at);
-    at += one.length;
-  }
-  return all;
 }
 
 function changed(bytes: Bytes, choices: Choices, change: (byte: number) => number): Bytes {

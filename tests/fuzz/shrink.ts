@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { joined } from "./mutate.ts";
+import { joined } from "../../protocol/joined.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -24,7 +24,7 @@ export async function shrunk(input: Bytes, fails: (smaller: Bytes) => Promise<bo
   };
   for (let piece = Math.max(1, best.length >> 1); piece > 0; piece >>= 1) {
     for (let at = 0; at < best.length;) {
-      const without = joined(best.subarray(0, at), best.subarray(Math.min(best.length, at + piece)));
+      const without = joined([best.subarray(0, at), best.subarray(Math.min(best.length, at + piece))]);
       if (!await better(without)) at += piece;
     }
   }

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { connect } from "../../client/mod.ts";
 import { controlRequest } from "../../daemon/testing.ts";
 import { decodeError, decodeFrame, encodeFrame, encodeHello, FRAME_TYPES, PREFACE } from "../../protocol/mod.ts";
+import { joined } from "../../protocol/joined.ts";
 import { Sandbox } from "../e2e/harness.ts";
 import { eventually, within } from "../e2e/wait.ts";
 import { Canary } from "./canary.ts";
@@ -20,7 +21,12 @@ const FLOOD_BYTES = 96 * MIB, GROWN_BYTES_MAX = 16 * MIB;
 const HELLO = '{"ipc":1,"type":"hello","listen":false}\n';
 
 /** What is sent, and how the broker's last words begin. Nothing: it closes without a word. */
-const REFUSED: readonly [what: string, sent: string | Uint8Array, reason: string | undefined, words?: RegExp][] = [
+const REFUSED: readonly [
+  what: string,
+  sent: string | Uint8Array<ArrayBuffer>,
+  reason: string | undefined,
+  words?: RegExp,
+][] = [
   ["a first line that is broken JSON", '{"ipc":1,"type":"hello",}\n', "PROTOCOL", /is not JSON/],
   ["a first line that is no hello", '{"ipc":1,"type":"event","data":1}\n', "PROTOCOL", /must be of type "hello"/],
   ["a hello of another version", '{"ipc":2,"type":"hello"}\n', "PROTOCOL", /version 2/],
@@ -89,17 +95,17 @@ const REFUSED: readonly [what: string, sent: string | Uint8Array, reason: string
     /limit is 1048576/,
   ],
   ["a text line over the limit", `${"t".repeat(MIB + 1)}\n`, "TOO_LARGE", /limit is 1048576/],
-  ["a frame of an unknown type", joined(hello(), encodeFrame({ type: 0x7f as never })), "PROTOCOL", /0x7f/],
-  ["a frame shorter than its header", joined(hello(), new Uint8Array(24)), "PROTOCOL", /type 0x00/],
-  ["a frame over the limit", joined(hello(), header(2 * MIB)), "TOO_LARGE", /limit is 1048576/],
+  ["a frame of an unknown type", joined([hello(), encodeFrame({ type: 0x7f as never })]), "PROTOCOL", /0x7f/],
+  ["a frame shorter than its header", joined([hello(), new Uint8Array(24)]), "PROTOCOL", /type 0x00/],
+  ["a frame over the limit", joined([hello(), header(2 * MIB)]), "TOO_LARGE", /limit is 1048576/],
   [
     "a first frame that is no HELLO",
-    joined(PREFACE, encodeFrame({ type: FRAME_TYPES.PING })),
+    joined([PREFACE, encodeFrame({ type: FRAME_TYPES.PING })]),
     "PROTOCOL",
     /must be HELLO/,
   ],
   ["a HELLO for another channel", hello({ channel: "other" }), "CHANNEL_NAME", /"jobs", not of "other"/],
-  ...Array.from({ length: 7 }, (_, at): [string, Uint8Array, string] => {
+  ...Array.from({ length: 7 }, (_, at): [string, Uint8Array<ArrayBuffer>, string] => {
     const preface = PREFACE.slice(0, at + 2);
     preface[at + 1]! ^= 0x40;
     return [`a preface that is wrong at byte ${at + 1}`, preface, "PROTOCOL"];
@@ -209,20 +215,16 @@ Deno.test("broker closes a text client that never reads, and the others lose not
   await eventually(async () => await clients(sandbox) === 3, "the text client is still there");
 });
 
-function bytes(text: string): Uint8Array {
+function bytes(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }
 
-function joined(...pieces: Uint8Array[]): Uint8Array {
-  return Uint8Array.from(pieces.flatMap((piece) => [...piece]));
-}
-
-function hello(keys: Parameters<typeof encodeHello>[0] = {}): Uint8Array {
-  return joined(PREFACE, encodeFrame({ type: FRAME_TYPES.HELLO, payload: encodeHello(keys) }));
+function hello(keys: Parameters<typeof encodeHello>[0] = {}): Uint8Array<ArrayBuffer> {
+  return joined([PREFACE, encodeFrame({ type: FRAME_TYPES.HELLO, payload: encodeHello(keys) })]);
 }
 
 /** Of an event with a payload of so many bytes, which never come. */
-function header(payload_bytes: number): Uint8Array {
+function header(payload_bytes: number): Uint8Array<ArrayBuffer> {
   const frame = encodeFrame({ type: FRAME_TYPES.EVENT });
   new DataView(frame.buffer).setUint32(0, frame.length + payload_bytes, true);
   return frame;

@@ -4,6 +4,7 @@
  * @module
  */
 import { within } from "../e2e/wait.ts";
+import { joined } from "../../protocol/joined.ts";
 
 /** A group of its own, so that all it has started can be killed with it; the kernel kills it with the test. */
 const ENDS_WITH_TEST = ["setsid", "setpriv", "--pdeathsig", "KILL"];
@@ -17,7 +18,7 @@ export class Program implements AsyncDisposable {
   readonly ended: Promise<number>;
   /** What it wrote to standard error so far. */
   stderr = "";
-  #chunks: Uint8Array[] = [];
+  #chunks: Uint8Array<ArrayBuffer>[] = [];
   #bytes = 0;
   #running = true;
   #wake = Promise.withResolvers<void>();
@@ -37,12 +38,7 @@ export class Program implements AsyncDisposable {
 
   /** What it wrote to standard output so far. */
   get output(): Uint8Array<ArrayBuffer> {
-    const all = new Uint8Array(this.#bytes);
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      all.set(chunk, at);
-      at += chunk.length;
-    }
+    const all = joined(this.#chunks);
     this.#chunks = [all];
     return all;
   }
@@ -106,7 +102,10 @@ export class Program implements AsyncDisposable {
     return status.code;
   }
 
-  async #read(stream: ReadableStream<Uint8Array>, take: (chunk: Uint8Array) => void): Promise<void> {
+  async #read(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    take: (chunk: Uint8Array<ArrayBuffer>) => void,
+  ): Promise<void> {
     for await (const chunk of stream) {
       take(chunk);
       this.#wake.resolve();

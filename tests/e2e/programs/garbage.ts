@@ -5,24 +5,25 @@
  * @module
  */
 import { encodeFrame, encodeHello, FRAME_TYPES, PREFACE } from "../../../protocol/mod.ts";
+import { joined } from "../../../protocol/joined.ts";
 import { given, obey, tell } from "./program.ts";
 
 const { path, at_once } = given<{ path: string; at_once: number }>();
 const LIFE_MS = 10;
-const HELLO = joined(PREFACE, encodeFrame({ type: FRAME_TYPES.HELLO, payload: encodeHello({ listen: true }) }));
+const HELLO = joined([PREFACE, encodeFrame({ type: FRAME_TYPES.HELLO, payload: encodeHello({ listen: true }) })]);
 
 /** What a connection says. Behind the handshake there is a broker that trusts more. */
 const SAYINGS: (() => Uint8Array<ArrayBuffer>)[] = [
   () => random(1 + Math.random() * 65_536),
-  () => joined(PREFACE, random(4096)),
-  () => joined(HELLO, random(65_536)),
-  () => joined(HELLO, frame(0x10, 0xffff_ffff)),
-  () => joined(HELLO, frame(0x10, 1 << 24)),
-  () => joined(HELLO, frame(Math.random() * 256, Math.random() * 4096), random(8192)),
+  () => joined([PREFACE, random(4096)]),
+  () => joined([HELLO, random(65_536)]),
+  () => joined([HELLO, frame(0x10, 0xffff_ffff)]),
+  () => joined([HELLO, frame(0x10, 1 << 24)]),
+  () => joined([HELLO, frame(Math.random() * 256, Math.random() * 4096), random(8192)]),
   () =>
-    joined(HELLO, ...Array.from({ length: 64 }, () => frame([0x11, 0x12, 0x13, 0x14, 0x20][random(1)[0]! % 5]!, 24))),
-  () => joined(PREFACE, frame(0x01, 0xffff_ffff)),
-  () => joined(HELLO, HELLO),
+    joined([HELLO, ...Array.from({ length: 64 }, () => frame([0x11, 0x12, 0x13, 0x14, 0x20][random(1)[0]! % 5]!, 24))]),
+  () => joined([PREFACE, frame(0x01, 0xffff_ffff)]),
+  () => joined([HELLO, HELLO]),
   () => PREFACE,
   () => new Uint8Array(0),
 ];
@@ -67,14 +68,4 @@ function frame(type: number, length: number): Uint8Array<ArrayBuffer> {
 
 function random(length: number): Uint8Array<ArrayBuffer> {
   return crypto.getRandomValues(new Uint8Array(length));
-}
-
-function joined(...pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

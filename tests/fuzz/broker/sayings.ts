@@ -6,9 +6,9 @@
 import { encodeHello } from "../../../protocol/bodies.ts";
 import { encodeFrame, FLAGS, FRAME_TYPES, type FrameType, PREFACE, RULES } from "../../../protocol/frame.ts";
 import { encodeBody } from "../../../protocol/msgpack.ts";
+import { joined } from "../../../protocol/joined.ts";
 import { frame, frames, GOLDEN } from "../grammar/frames.ts";
 import { line } from "../grammar/json.ts";
-import { joined } from "../mutate.ts";
 import type { Choices } from "../random.ts";
 import type { Part } from "./episode.ts";
 
@@ -63,11 +63,11 @@ export const SAYINGS: Record<Part["dialect"], (choices: Choices, about: About) =
       flags: 3,
       payload: encodeHello(roles(choices, names_channel ? channel : undefined, ping)),
     });
-    const begin = joined(preface, ping === undefined && choices.oneIn(20) ? choices.pick(GOLDEN) : hello);
-    if (channel === "ipcd") return joined(begin, ...choices.many(choices.size(9), () => request(choices)));
-    if (ping === undefined) return joined(begin, frames(choices, choices.oneIn(9) ? 200 : 20));
+    const begin = joined([preface, ping === undefined && choices.oneIn(20) ? choices.pick(GOLDEN) : hello]);
+    if (channel === "ipcd") return joined([begin, ...choices.many(choices.size(9), () => request(choices))]);
+    if (ping === undefined) return joined([begin, frames(choices, choices.oneIn(9) ? 200 : 20)]);
     const right = choices.many(choices.size(40), () => rightFrame(choices));
-    return joined(begin, ...right, encodeFrame({ type: FRAME_TYPES.PING, id: ping, aux: 7 }));
+    return joined([begin, ...right, encodeFrame({ type: FRAME_TYPES.PING, id: ping, aux: 7 })]);
   },
   json(choices, { channel, ping, names_channel }) {
     const hello = `${
@@ -76,19 +76,19 @@ export const SAYINGS: Record<Part["dialect"], (choices: Choices, about: About) =
     const end = choices.pick(["\n", "\n", "\r\n", "\n\n"]);
     const lines = choices.many(choices.size(20), () => {
       if (channel === "ipcd") return encoder.encode(`{"type":"request","id":1,"data":${choices.pick(ORDERS)}}${end}`);
-      if (ping === undefined && choices.oneIn(8)) return joined(line(choices), encoder.encode(end));
+      if (ping === undefined && choices.oneIn(8)) return joined([line(choices), encoder.encode(end)]);
       return encoder.encode(`${rightLine(choices)}${end}`);
     });
     const last = ping === undefined ? "" : `{"type":"ping","id":${ping}}\n`;
-    return joined(encoder.encode(hello), ...lines, encoder.encode(last));
+    return joined([encoder.encode(hello), ...lines, encoder.encode(last)]);
   },
   text(choices, { channel }) {
     if (channel === "ipcd") return encoder.encode(`${choices.pick(ORDERS)}${choices.pick(["\n", ""])}`);
-    const one = () => joined(words(choices), encoder.encode(choices.pick(["\n", "\n", "\r\n", ""])));
-    return joined(
+    const one = () => joined([words(choices), encoder.encode(choices.pick(["\n", "\n", "\r\n", ""]))]);
+    return joined([
       encoder.encode(choices.pick(["x", "{", " ", "GET / HTTP/1.1\r\n"])),
       ...choices.many(choices.size(12), one),
-    );
+    ]);
   },
   simple(choices, { channel }) {
     const body = channel === "ipcd"
@@ -96,7 +96,7 @@ export const SAYINGS: Record<Part["dialect"], (choices: Choices, about: About) =
       : choices.oneIn(2)
       ? line(choices)
       : words(choices);
-    return joined(new Uint8Array([choices.below(2)]), body);
+    return joined([new Uint8Array([choices.below(2)]), body]);
   },
   noise: (choices) => choices.bytes(choices.size(choices.oneIn(9) ? 20_000 : 300)),
 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeError, encodeFrame, encodeWelcome, FRAME_TYPES, IpcError } from "../../../protocol/mod.ts";
-import { joined } from "../mutate.ts";
+import { joined } from "../../../protocol/joined.ts";
 import { episodeOf } from "./episode.ts";
 import { FrameVoice, LineVoice } from "./voice.ts";
 
@@ -19,9 +19,9 @@ const WELCOME = encodeFrame({
 const event = (id: number) => encodeFrame({ type: FRAME_TYPES.EVENT, id, source: 9 });
 const BYE = encodeFrame({ type: FRAME_TYPES.BYE, payload: encodeError(new IpcError("PROTOCOL", "no")) });
 
-function says(...frames: Uint8Array[]): FrameVoice {
+function says(...frames: Uint8Array<ArrayBuffer>[]): FrameVoice {
   const voice = new FrameVoice(() => {});
-  voice.take(joined(...frames));
+  voice.take(joined(frames));
   return voice;
 }
 

@@ -4,8 +4,9 @@
  * @module
  */
 import { FLAGS, FRAME_TYPES, RULES, writeHeader } from "../../../protocol/frame.ts";
+import { joined } from "../../../protocol/joined.ts";
 import { readGolden } from "../../golden/golden.ts";
-import { EDGES, joined } from "../mutate.ts";
+import { EDGES } from "../mutate.ts";
 import type { Choices } from "../random.ts";
 import { body } from "./msgpack.ts";
 
@@ -48,7 +49,7 @@ export function frame(choices: Choices, types: readonly number[] = TYPES): Bytes
 export function frames(choices: Choices, most: number): Bytes {
   const types = choices.oneIn(2) ? TYPES : [FRAME_TYPES.EVENT, FRAME_TYPES.EVENT, choices.pick(TYPES)];
   const one = () => choices.oneIn(6) ? choices.pick(GOLDEN) : frame(choices, types);
-  return joined(...choices.many(1 + choices.size(most), one));
+  return joined(choices.many(1 + choices.size(most), one));
 }
 
 function headersBlock(choices: Choices): Bytes {

@@ -21,6 +21,7 @@ import {
 import { IpcError } from "../../../protocol/errors.ts";
 import { NESTING_MAX } from "../../../protocol/limits.ts";
 import { Scanner } from "../../../protocol/scanner.ts";
+import { joined } from "../../../protocol/joined.ts";
 import { frameOfLine, helloOfLine } from "../../../daemon/dialects/json_lines_in.ts";
 import { JSON_LINES } from "../../../daemon/dialects/json_lines_out.ts";
 import { JsonError, scanJson } from "../../../daemon/dialects/json_scan.ts";
@@ -29,7 +30,7 @@ import { TextLanguage } from "../../../daemon/dialects/text_out.ts";
 import { frame, GOLDEN } from "../grammar/frames.ts";
 import { json, line } from "../grammar/json.ts";
 import { structured, WRITTEN } from "../grammar/structured.ts";
-import { joined, mutated } from "../mutate.ts";
+import { mutated } from "../mutate.ts";
 import { fnv, Random } from "../random.ts";
 import { attempt, attemptWith, type Target } from "../target.ts";
 
@@ -100,7 +101,7 @@ export const FRAMES_OUT: Target = {
       const payload = choices.pick([() => choices.pick(WRITTEN), () => json(choices), () => structured(choices)])();
       const head = choices.pick(GOLDEN).slice(0, 24);
       head[5] = choices.below(4) | head[5]! & 0xfc;
-      return joined(head, choices.oneIn(2) ? mutated(payload, choices, WRITTEN) : payload);
+      return joined([head, choices.oneIn(2) ? mutated(payload, choices, WRITTEN) : payload]);
     }
     const bytes = frame(choices, PASSED_ON);
     return choices.oneIn(2) ? bytes : mutated(bytes, choices, WRITTEN);

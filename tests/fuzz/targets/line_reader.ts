@@ -8,7 +8,7 @@ import { LineReader } from "../../../daemon/dialects/line_reader.ts";
 import type { Connection } from "../../../daemon/transport/connection.ts";
 import { FROM_CLIENT } from "../../../protocol/frame.ts";
 import { Scanner } from "../../../protocol/scanner.ts";
-import { joined } from "../mutate.ts";
+import { joined } from "../../../protocol/joined.ts";
 import { fnv, Random } from "../random.ts";
 import { attempt, type Target } from "../target.ts";
 
@@ -23,7 +23,7 @@ export const LINE_READER: Target = {
   about: "lines out of a stream of bytes, cut anywhere",
   input(choices) {
     const line = () => [new Uint8Array(choices.size(choices.oneIn(9) ? 5000 : 70)).fill(0x61), choices.pick(ENDS)];
-    return joined(...choices.many(1 + choices.size(20), line).flat(), choices.bytes(choices.size(8)));
+    return joined([...choices.many(1 + choices.size(20), line).flat(), choices.bytes(choices.size(8))]);
   },
   check(input, timed) {
     const choices = new Random(String(fnv(input))), limit = choices.pick([0, 10, 64, 1000, 100_000]);

@@ -9,10 +9,11 @@ import { toJsonText } from "../../../protocol/json_view.ts";
 import { type Encoding, ENCODINGS } from "../../../protocol/frame.ts";
 import { decodePayload, encodePayload } from "../../../protocol/payload.ts";
 import { structuredCodec } from "../../../protocol/structured_clone.ts";
+import { joined } from "../../../protocol/joined.ts";
 import { json } from "../grammar/json.ts";
 import { structured, WRITTEN } from "../grammar/structured.ts";
 import { anyValue, jsonValue } from "../grammar/values.ts";
-import { joined, mutated } from "../mutate.ts";
+import { mutated } from "../mutate.ts";
 import { type Choices, Tape } from "../random.ts";
 import { attempt, attemptWith, type Target } from "../target.ts";
 
@@ -52,7 +53,7 @@ export const PAYLOADS: Target = {
       () => choices.bytes(choices.size(200)),
       () => choices.pick(WRITTEN),
     ])();
-    return joined(new Uint8Array([choices.below(4)]), made);
+    return joined([new Uint8Array([choices.below(4)]), made]);
   },
   check(input, timed) {
     const encoding = (input[0] ?? 0) & 3, bytes = input.slice(1);
