@@ -88,7 +88,7 @@ export class ChannelSockets {
       );
     }
     if (router.draining) throw GOING_AWAY;
-    if (router.registry.channels.size >= CHANNELS_MAX) {
+    if (router.registry.channels.size >= CHANNELS_MAX && !this.#makeRoom()) {
       throw this.#overloaded(
         new IpcError("OVERLOADED", `Cannot open channel "${name}": ${CHANNELS_MAX} are open`, {
           data: { quota: "channels", limit: CHANNELS_MAX },
@@ -104,14 +104,45 @@ export class ChannelSockets {
 
   /** Closes a channel that was opened on demand and is used by nobody. */
   closeIfIdle(channel: Channel<Peer>, now_ms: number): void {
-    const { router } = this.#owner;
-    if (!channel.dynamic || channel.clients.size > 0 || router.draining) return;
-    // Whoever holds or waits for its lock is on ipcd. What is retained was kept for listeners to come: it would be lost with the channel.
-    if (router.coordination.uses(channel)) return;
-    if (channel.retained !== undefined || now_ms - channel.idle_since_ms < this.#owner.settings().channel_idle_ms) {
-      return;
+    // What is retained was kept for listeners to come: it would be lost with the channel.
+    if (channel.retained === undefined && this.#isIdle(channel, now_ms)) this.#close(channel);
+  }
+
+  /**
+   * Frees a descriptor if that is what was missing: a channel that is open only for what it retains shall keep nobody out
+   * who is there.
+   *
+   * @param error What a socket could not be accepted or bound for.
+   */
+  relieve(error: unknown): void {
+    const code = (error as { code?: unknown } | undefined)?.code;
+    if (code === "EMFILE" || code === "ENFILE") this.#makeRoom();
+  }
+
+  /** Closes the channel that was idle for longest of those that are open only for what they retain, if there is one. */
+  #makeRoom(): boolean {
+    const { router } = this.#owner, now_ms = router.now();
+    let oldest: Channel<Peer> | undefined;
+    for (const channel of router.registry.channels.values()) {
+      if (!this.#isIdle(channel, now_ms) || this.#opening.has(channel.name)) continue;
+      if (oldest === undefined || channel.idle_since_ms < oldest.idle_since_ms) oldest = channel;
     }
-    const listener = this.#listeners.get(channel.name);
+    if (oldest === undefined) return false;
+    this.#owner.warn("closed an idle channel with what it retained to make room", { channel: oldest.name });
+    this.#close(oldest);
+    return true;
+  }
+
+  #isIdle(channel: Channel<Peer>, now_ms: number): boolean {
+    const { router } = this.#owner;
+    if (!channel.dynamic || channel.clients.size > 0 || router.draining) return false;
+    // Whoever holds or waits for its lock is on ipcd.
+    if (router.coordination.uses(channel)) return false;
+    return now_ms - channel.idle_since_ms >= this.#owner.settings().channel_idle_ms;
+  }
+
+  #close(channel: Channel<Peer>): void {
+    const { router } = this.#owner, listener = this.#listeners.get(channel.name);
     this.#listeners.delete(channel.name);
     this.#replaced.delete(channel.name);
     if (listener !== undefined) {
@@ -202,8 +233,10 @@ export class ChannelSockets {
         this.#replaced.delete(name);
         log.warning("a socket was removed and is bound again", { channel: name, path });
       },
-      failed: (error: unknown) =>
-        this.#owner.warn("cannot accept connections", { channel: name, error: String(error) }),
+      failed: (error: unknown) => {
+        this.relieve(error);
+        this.#owner.warn("cannot accept connections", { channel: name, error: String(error) });
+      },
       dead: (error: IpcError) => this.#owner.dead(error),
     };
     const fd = name === CONTROL_CHANNEL ? this.#owner.control_fd : undefined;
@@ -214,6 +247,7 @@ export class ChannelSockets {
         : await InheritedListener.adopt(fd, path, owner);
     } catch (error) {
       router.close(channel, GOING_AWAY);
+      this.relieve((error as Error).cause);
       throw error;
     }
     this.#listeners.set(name, listener);

@@ -164,7 +164,10 @@ class RunningBroker implements Broker {
       secrets: options.secrets ?? (() => ({ tls: undefined, tokens: undefined })),
       accepted: (conn, door) => this.#accepted(conn, door, undefined),
       ready: () => this.#strangers.ready(),
-      failed: (listener, error) => reports.warn("cannot accept connections", { listener, error: String(error) }),
+      failed: (listener, error) => {
+        this.#channels.relieve(error);
+        reports.warn("cannot accept connections", { listener, error: String(error) });
+      },
       unauthorized: (listener, why) => void reports.warn("refused a connection", { listener, why }),
     });
     this.#service = {
