@@ -63,6 +63,14 @@ export async function stopDelivers(lab: Lab): Promise<string> {
   return `${events} of ${events} accepted events arrived, ${(took_ms / 1000).toFixed(1)} s`;
 }
 
+/** What a service says in its log, which may take a moment to be in the journal. */
+export async function logged(lab: Lab, what: RegExp, unit = "ipcd.service"): Promise<RegExpExecArray> {
+  return await eventually(
+    async () => what.exec(await lab.must(`journalctl -o cat -u ${unit}`)) ?? undefined,
+    `this is not in the log of ${unit}: ${what}`,
+  );
+}
+
 /** Starts the systemd of a user, as a login does where there is a login manager. */
 export async function logIn(lab: Lab, user: string): Promise<void> {
   await lab.must(
@@ -86,7 +94,7 @@ export async function userService(lab: Lab, user: string): Promise<number> {
   assert.equal(await lab.must("stat -c '%U %a' /tmp/.deno.ipcd.socket"), `${user} 600`);
   // Activation, reload and the log are the user's too.
   await lab.must("systemctl --user stop ipcd.service && ipc ping && systemctl --user reload ipcd.service", user);
-  assert.equal(await property("StatusText"), "sockets in /tmp");
+  await eventually(async () => await property("StatusText") === "sockets in /tmp", "it does not say that it is ready");
   // What the unit forbids the kernel refuses: more rights, and every network but the one it opens.
   const status = await lab.must(`cat /proc/${await property("MainPID")}/status`);
   assert.match(status, /^NoNewPrivs:\t1\n[^]*^Seccomp:\t2\n/m);
@@ -96,7 +104,7 @@ export async function userService(lab: Lab, user: string): Promise<number> {
   await lab.must("systemctl --user reload ipcd.service", user);
   await eventually(async () => /Cannot listen on/.test(await property("StatusText")), "it listens on TCP");
   await lab.must("ipc service install", user);
-  const port = /\bport=(\d+)/.exec(await lab.must(`journalctl -o cat -u user-${user}.service -n 20`))?.[1];
+  const [, port] = await logged(lab, /\bport=(\d+)/, `user-${user}.service`);
   await lab.must(`ipc --connect tcp://127.0.0.1:${port} ping -n 1`, user);
   await lab.must(`ipc service uninstall && rm -r $(dirname ${config})`, user);
   // The lock's file stays with whoever else of this user's may hold it.

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../e2e/wait.ts";
 import { figure } from "../faults/figures.ts";
-import { exposure, installed, logIn, stopDelivers, userService, watchdogRestarts } from "./cases.ts";
+import { exposure, installed, logged, logIn, stopDelivers, userService, watchdogRestarts } from "./cases.ts";
 import { Lab, newerSystemd } from "./lab.ts";
 
 const systemd = newerSystemd();
@@ -55,8 +55,7 @@ Deno.test("a newer systemd says that a reload failed, and the broker says why", 
   const { code, stderr } = await lab.sh("systemctl reload ipcd.service");
   assert.notEqual(code, 0, stderr);
   assert.equal(await lab.property("ipcd.service", "ReloadResult"), "exit-code");
-  const log = () => lab.must("journalctl -o cat -u ipcd.service");
-  await eventually(async () => /ipc: .*nonsense/.test(await log()), "the check does not say why");
+  await logged(lab, /ipc: .*nonsense/);
   const refused = async () =>
     /^still with the old configuration: /.test(await lab.property("ipcd.service", "StatusText"));
   await eventually(refused, "the broker does not say why");

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../e2e/wait.ts";
 import { figure } from "../faults/figures.ts";
-import { exposure, installed, stopDelivers, watchdogRestarts } from "./cases.ts";
+import { exposure, installed, logged, stopDelivers, watchdogRestarts } from "./cases.ts";
 import { Lab, withoutLab } from "./lab.ts";
 
 const lab = { ignore: withoutLab() !== undefined };
@@ -73,8 +73,7 @@ Deno.test("systemctl reload reads the configuration again, or keeps the old one 
   await eventually(async () => (await lab.must("ipc channels", "member")).includes("deploys"), "it was not reloaded");
   await lab.append("/etc/ipc/config.toml", "nonsense = 1\n");
   assert.notEqual((await lab.sh("systemctl reload ipcd.service")).code, 0);
-  const log = () => lab.must("journalctl -o cat -u ipcd.service");
-  await eventually(async () => /unknown key .*nonsense/.test(await log()), "it does not say why");
+  await logged(lab, /unknown key .*nonsense/);
   assert.equal(await lab.property("ipcd.service", "ActiveState"), "active");
   assert.equal(await lab.property("ipcd.service", "MainPID"), pid);
 });
@@ -88,7 +87,7 @@ Deno.test("a service that a wrong configuration keeps from starting is brought b
     await lab.sh("ipc --config /dev/null ping -n 1");
     return await lab.property("ipcd.socket", "ActiveState") === "failed";
   }, "it goes on starting it");
-  assert.match(await lab.must("journalctl -o cat -u ipcd.service"), /unknown key nonsense/);
+  await logged(lab, /unknown key nonsense/);
   assert.equal((await lab.sh("ipc service install")).code, 78);
   await lab.must("sed -i /nonsense/d /etc/ipc/config.toml; ipc service install; ipc ping -n 1");
 });
@@ -149,7 +148,7 @@ Deno.test("[[listen]] is opened by a drop-in that install adds", lab, async () =
   );
   assert.match((await lab.sh("ipc service status")).stdout, /tcp\.conf +missing/);
   await lab.must("ipc service install");
-  const port = /\bport=(\d+)/.exec(await lab.must("journalctl -o cat -u ipcd.service -n 20"))?.[1];
+  const [, port] = await logged(lab, /\bport=(\d+)/);
   await lab.must(`ipc --connect tcp://127.0.0.1:${port} ping ipcd`);
 });
 
@@ -174,7 +173,7 @@ time.sleep(3)
   );
   await lab.must("python3 /tmp/crowd.py");
   await eventually(async () => (await lab.sh("ipc ping", "member")).code === 0, "it takes nobody in any more");
-  assert.match(await lab.must("journalctl -o cat -u ipcd.service"), /takes no connections any more[^]*broker is ready/);
+  await logged(lab, /takes no connections any more[^]*broker is ready/);
 });
 
 Deno.test("ipc service install says what the service's user cannot reach", lab, async () => {
