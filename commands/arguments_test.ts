@@ -83,6 +83,7 @@ Deno.test("parseSend() takes a message, or says where to read it", () => {
     [["x", "y", "--wait", "5s"], "too many arguments[^]*is written --wait=5s"],
     [["x", "-5"], "unknown option '-5'[^]*begins with - stands behind --"],
     [["--foo", "x"], "unknown option '--foo'$"],
+    [["--profile", "prod", "x"], "option '--profile' stands before the verb: ipc --profile <value> send"],
     [["-f", "/dev/stdin", "x"], { file: "-" }],
     [["--jsn", "x"], "unknown option '--jsn'[^]*Did you mean --json"],
     [["--json", "--bytes", "x"], "--json and --bytes exclude each other"],

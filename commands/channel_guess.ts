@@ -13,16 +13,19 @@ import type { Io } from "./io.ts";
 
 /**
  * The error to report. If it says that a channel is not there or has no handler, and one of a similar name is and has, with
- * that name; that no broker runs, if that is why. If the connection has broken, with the channel and what to look at.
+ * that name; that no broker runs, if that is why. If the connection has broken or the handler has gone, with the channel.
  *
  * @param options Those of the verb that failed.
  */
 export async function withChannelGuess(error: unknown, options: unknown, io: Io): Promise<unknown> {
   const channel = (options as { channel?: unknown } | undefined)?.channel;
   if (!(error instanceof IpcError) || typeof channel !== "string") return error;
-  if (error.reason === "CHANNEL_RECV" && !error.message.includes(channel)) {
-    const text = `channel ${channel}: ${error.message}. "ipc ping" says whether there is a broker again`;
-    return new IpcError(error.code, text, { data: error.data, cause: error });
+  if (error.reason === "CHANNEL_RECV" || error.reason === "HANDLER_GONE") {
+    if (error.message.startsWith("Cannot ")) return error; // it says what already
+    const named = [JSON.stringify(channel), `channel ${channel}`].some((text) => error.message.includes(text));
+    const where = named ? "" : `channel ${channel}: `;
+    const todo = error.reason === "HANDLER_GONE" ? "" : '. "ipc ping" says whether there is a broker again';
+    return new IpcError(error.code, where + error.message + todo, { data: error.data, cause: error });
   }
   const unhandled = error.reason === "NO_HANDLER";
   if (!unhandled && error.reason !== "CHANNEL_NOT_FOUND") return error;

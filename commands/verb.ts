@@ -16,6 +16,7 @@ import { closest } from "../config/suggest.ts";
 import { formatDuration, parseDuration } from "../config/units.ts";
 import { checkClientName } from "../protocol/bodies.ts";
 import { COORDINATED_MAX } from "../protocol/limits.ts";
+import { GLOBAL_OPTIONS } from "./broker_options.ts";
 import type { Io } from "./io.ts";
 import { itemsText, itemText } from "./wrapping.ts";
 
@@ -167,6 +168,11 @@ function mistakeText({ code, message }: CommanderError, parser: DescribedParser,
   if (choice !== null) {
     const value = choice[1]!, choices = choice[2]!, guess = closest(value, choices.split(", "));
     return `'${value}' is none of ${choices}${guess === undefined ? "" : `\n(Did you mean ${guess}?)`}`;
+  }
+  const before = /^unknown option '(--[^'=]+)[=']/.exec(text)?.[1];
+  if (before !== undefined && GLOBAL_OPTIONS.has(before)) {
+    const [, verb] = parser.name().split(" ");
+    return `option '${before}' stands before the verb: ipc ${before} <value> ${verb} ...`;
   }
   const advice = adviceFor(code, text, parser.usage(), argv);
   return advice === undefined ? text : `${text}\n(${advice}.)`;

@@ -125,7 +125,7 @@ Deno.test("ipc leaves with the documented codes while a broker runs", async () =
     ["ipc request --wait=20s -t 100ms slow hello", 124, /no reply on channel "slow" within 100 ms/],
     ["ipc request --wait=20s limited hello", 124, /ran longer than 100 ms/],
     ["ipc request --wait=20s large hello", 65, /too long/],
-    ["ipc request --wait=20s lines die", 69, /the worker ended before it answered/],
+    ["ipc request --wait=20s lines die", 69, /channel lines: the worker ended before it answered/],
     ["ipc request --wait=20s lines hello", 124, /longer than 100 ms for an answer/],
     ["printf 'a\\nb' | ipc request --wait=20s lines", 65, /has several lines/],
   ];
