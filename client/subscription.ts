@@ -137,7 +137,7 @@ export class Subscription {
   end(): void {
     this.#ended = true;
     this.#queue.length = 0;
-    clearTimeout(this.#turn);
+    if (this.#turn !== undefined) clearTimeout(this.#turn); // its first call costs a program some milliseconds
     this.#took(this.bytes);
   }
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { type Channel, IpcError } from "../client/mod.ts";
+import { after } from "../client/pause.ts";
 import { formatDuration } from "../config/units.ts";
 import { FLAGS } from "../protocol/frame.ts";
 import { askBroker, noBroker, openChannel } from "./connection.ts";
@@ -57,7 +58,7 @@ async function awaitOn(channel: Channel, options: WaitOptions, until_ms: number,
   const left_ms = until_ms - performance.now();
   const late = (): void =>
     reject(new Failure(EXIT.TIMEOUT, `${sentence(options)} after ${formatDuration(options.timeout_ms)}`));
-  const timer = left_ms > TIMER_MS_MAX ? undefined : setTimeout(late, left_ms);
+  const disarm = after(left_ms, late);
   channel.closed.then((error) => reject(error ?? new IpcError("SHUTDOWN", "the channel was closed")));
   const watch = WATCHES[options.state.what] as Watch<AwaitedState>;
   using watching = watch(channel, options.state, () => resolve(EXIT.OK), reject, io);
@@ -69,7 +70,7 @@ async function awaitOn(channel: Channel, options: WaitOptions, until_ms: number,
     }
     return await promise;
   } finally {
-    clearTimeout(timer);
+    disarm();
   }
 }
 
@@ -110,12 +111,12 @@ const WATCHES: { [What in AwaitedState["what"]]: Watch<Extract<AwaitedState, { w
   },
   idle: (channel, { idle_ms }, so, failed, io) => {
     const asked_ms = performance.now();
-    let quiet_since_ms = asked_ms, timer: ReturnType<typeof setTimeout> | undefined;
+    let quiet_since_ms = asked_ms, disarm: (() => void) | undefined;
     const again = (): void => {
       const left_ms = quiet_since_ms + idle_ms - performance.now();
-      if (left_ms > 0) timer = setTimeout(again, Math.min(left_ms, TIMER_MS_MAX));
+      if (left_ms > 0) disarm = after(Math.min(left_ms, TIMER_MS_MAX), again);
       // What comes while there is no connection is told with the next one.
-      else if (!channel.connected) timer = setTimeout(again, BROKER_POLL_MS);
+      else if (!channel.connected) disarm = after(BROKER_POLL_MS, again);
       else so();
     };
     const listening = channel.listenRuns((frames) => {
@@ -132,7 +133,7 @@ const WATCHES: { [What in AwaitedState["what"]]: Watch<Extract<AwaitedState, { w
     return {
       looked,
       [Symbol.dispose]() {
-        clearTimeout(timer);
+        disarm?.();
         listening();
       },
     };

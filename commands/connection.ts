@@ -6,6 +6,7 @@
 import { type Channel, connect } from "../client/channel.ts";
 import { control } from "../client/control.ts";
 import type { BrokerOptions, ConnectOptions } from "../client/options.ts";
+import { after } from "../client/pause.ts";
 import type { Settings } from "../config/settings.ts";
 import { formatDuration } from "../config/units.ts";
 import { IpcError } from "../protocol/errors.ts";
@@ -135,9 +136,7 @@ export async function openAwaited(
 
 async function waitFor(channel: Channel, awaited: Awaited, wait_ms: number, until: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = wait_ms === Infinity
-    ? undefined
-    : setTimeout(() => reject(tooLate(channel.name, awaited, wait_ms)), until - performance.now());
+  const disarm = after(until - performance.now(), () => reject(tooLate(channel.name, awaited, wait_ms)));
   const { role, client: wanted } = awaited;
   using _presence = channel.presence(({ event, client, name, listen, handle }) => {
     if (event === "leave" || client === channel.client || !(role === "listener" ? listen : handle)) return;
@@ -147,7 +146,7 @@ async function waitFor(channel: Channel, awaited: Awaited, wait_ms: number, unti
   try {
     await promise;
   } finally {
-    clearTimeout(timer);
+    disarm();
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Channel, connect } from "../client/mod.ts";
+import { after } from "../client/pause.ts";
 import { formatDuration } from "../config/units.ts";
 import { CONTROL_CHANNEL } from "../protocol/channel_name.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
@@ -72,19 +73,15 @@ export async function runPing(options: PingOptions, io: Io): Promise<number> {
 
 async function roundTrip(channel: Channel, timeout_ms: number): Promise<number> {
   const began = performance.now();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    if (timeout_ms === Infinity) return;
-    const error = new Failure(
-      EXIT.TIMEOUT,
-      `the broker has not answered on ${channel.name} after ${formatDuration(timeout_ms)}`,
-    );
-    timer = setTimeout(() => reject(error), timeout_ms);
+  const late = Promise.withResolvers<never>();
+  const disarm = after(timeout_ms, () => {
+    const text = `the broker has not answered on ${channel.name} after ${formatDuration(timeout_ms)}`;
+    late.reject(new Failure(EXIT.TIMEOUT, text));
   });
   try {
-    await Promise.race([channel.flush(), late]);
+    await Promise.race([channel.flush(), late.promise]);
     return performance.now() - began;
   } finally {
-    clearTimeout(timer);
+    disarm();
   }
 }
