@@ -65,7 +65,7 @@ const nodeStubs: Plugin = {
   },
 };
 
-/** Verbs that shells call in loops. */
+/** Verbs that shells call in loops: they are part of what every start loads. */
 const OFTEN_CALLED = ["send", "request"];
 /** Parts of those that few of their calls need. */
 const SELDOM_NEEDED = [
@@ -78,20 +78,40 @@ const SELDOM_NEEDED = [
   "request_arguments",
   "verb",
 ];
-/** A module that is all other verbs, and those parts. */
+/** Verbs that scripts call. */
+const IN_SCRIPTS = [
+  "barrier",
+  "channels",
+  "clients",
+  "handle",
+  "inspect",
+  "listen",
+  "lock",
+  "ping",
+  "record",
+  "replay",
+  "semaphore",
+  "stats",
+  "wait",
+];
+/** A module that is those, and the parts. */
+const SCRIPT_VERBS = "ipc:script-verbs";
+/** A module that is the verbs that people type. */
 const OTHER_VERBS = "ipc:other-verbs";
 
 /**
- * Makes what commands/ imports from its own files when it is needed part of what it imports at once; but all the verbs
- * that are called less often, and what is seldom needed, together, one chunk.
+ * Makes what commands/ imports from its own files when it is needed part of what it imports at once; but the verbs that
+ * are called less often, and what is seldom needed, stand together in two chunks.
  */
 const verbsTogether: Plugin = {
   name: "verbs-together",
   setup(building) {
     building.onLoad({ filter: /[/]commands[/][a-z_]+\.ts$/ }, async ({ path }) => {
-      const others = await otherModules(), at_once = new Set<string>();
+      const chunks = await chunksOfVerbs(), at_once = new Set<string>();
       const text = (await Deno.readTextFile(path)).replaceAll(IMPORT, (_, name: string) => {
-        if (others.has(name)) return `import("${OTHER_VERBS}").then((verbs) => verbs.${name})`;
+        for (const [chunk, names] of chunks) {
+          if (names.includes(name)) return `import("${chunk}").then((verbs) => verbs.${name})`;
+        }
         at_once.add(name);
         return `Promise.resolve(at_once_${name})`;
       });
@@ -99,20 +119,27 @@ const verbsTogether: Plugin = {
       return { contents: statements.join("") + text, loader: "ts" };
     });
     building.onResolve({ filter: /^ipc:/ }, ({ path }) => ({ path, namespace: "ipc" }));
-    building.onLoad({ filter: /.*/, namespace: "ipc" }, async () => ({
-      contents: START + [...await otherModules()].map((name) => `export * as ${name} from "./${name}.ts";\n`).join(""),
-      resolveDir: `${ROOT}commands`,
-    }));
+    building.onLoad({ filter: /.*/, namespace: "ipc" }, async ({ path }) => {
+      const names = (await chunksOfVerbs()).get(path)!;
+      const statements = names.map((name) => `export * as ${name} from "./${name}.ts";\n`);
+      return { contents: loadedBefore(path) + statements.join(""), resolveDir: `${ROOT}commands` };
+    });
   },
 };
 
-/** Imports all that a start needs, but the entry itself. */
-const START = `import "${ROOT}commands/dispatch.ts";\n`;
-
 /**
- * esbuild puts modules into one chunk that are needed from the same places. Here all that a start needs is needed from
- * everywhere, because whatever is imported later imports it first. So it becomes one chunk instead of a dozen.
+ * Imports what is loaded already when a module is imported later: all that a start needs, but the entry itself; and if it is
+ * of a verb that people type, what those in scripts need.
+ *
+ * esbuild puts modules into one chunk that are needed from the same places. Now all that a start needs is needed from
+ * everywhere. So it becomes one chunk instead of a dozen.
  */
+function loadedBefore(path: string): string {
+  const typed = path === OTHER_VERBS || path.startsWith(`${ROOT}commands/`);
+  return `import "${ROOT}commands/dispatch.ts";\n` + (typed ? `import "${SCRIPT_VERBS}";\n` : "");
+}
+
+/** See {@linkcode loadedBefore}. */
 const startTogether: Plugin = {
   name: "start-together",
   setup(building) {
@@ -122,7 +149,7 @@ const startTogether: Plugin = {
         : undefined;
     });
     building.onLoad({ filter: /.*/, namespace: "later" }, ({ path }) => ({
-      contents: `${START}export * from ${JSON.stringify(path)};\n`,
+      contents: `${loadedBefore(path)}export * from ${JSON.stringify(path)};\n`,
       resolveDir: ROOT,
     }));
   },
@@ -131,11 +158,12 @@ const startTogether: Plugin = {
 /** What a file of commands/ imports of the others when it is needed. */
 const IMPORT = /\bimport\("\.\/([a-z_]+)\.ts"\)/g;
 
-/** The names of what stands in {@linkcode OTHER_VERBS}. */
-async function otherModules(): Promise<ReadonlySet<string>> {
+/** The names of what stands in which of the two. */
+async function chunksOfVerbs(): Promise<ReadonlyMap<string, readonly string[]>> {
   const verbs = await Deno.readTextFile(`${ROOT}commands/verbs.ts`);
   const names = [...verbs.matchAll(IMPORT)].map(([, name]) => name!);
-  return new Set([...names.filter((name) => !OFTEN_CALLED.includes(name)), ...SELDOM_NEEDED]);
+  const others = names.filter((name) => !OFTEN_CALLED.includes(name) && !IN_SCRIPTS.includes(name));
+  return new Map([[SCRIPT_VERBS, [...IN_SCRIPTS, ...SELDOM_NEEDED]], [OTHER_VERBS, others]]);
 }
 
 /** Deno does not follow what it would have to compute. */
