@@ -14,8 +14,8 @@ import type { Peer, Router } from "./router/mod.ts";
 import type { PeerCredentials } from "./identity.ts";
 import { mayBeOpened } from "./settings_view.ts";
 import type { Stream } from "./transport/connection.ts";
-import { InheritedListener } from "./transport/inherited_listener.ts";
-import { Listener, type SocketAccess } from "./transport/listener.ts";
+import { InheritedListener, type InheritedListenerOwner } from "./transport/inherited_listener.ts";
+import { Listener, type ListenerOwner, type SocketAccess } from "./transport/listener.ts";
 import type { TokenGate } from "./tokens.ts";
 import type { PeerFinder } from "./transport/peer_finder.ts";
 
@@ -117,6 +117,13 @@ export class ChannelSockets {
   relieve(error: unknown): void {
     const code = (error as { code?: unknown } | undefined)?.code;
     if (code === "EMFILE" || code === "ENFILE") this.#makeRoom();
+  }
+
+  /** A socket that had been removed is there again. */
+  rebound(name: string): void {
+    this.#replaced.delete(name);
+    const path = socketPath(this.#owner.settings().socket_dir, name);
+    this.#owner.log.warning("a socket was removed and is bound again", { channel: name, path });
   }
 
   /** Closes the channel that was idle for longest of those that are open only for what they retain, if there is one. */
@@ -223,22 +230,7 @@ export class ChannelSockets {
     await this.#closing.get(name);
     const path = socketPath(this.#owner.settings().socket_dir, name);
     const channel = router.open(name, dynamic, this.rules(name), opener);
-    const door: Door = { channel, public: false, guarded: false, admit: (token) => this.#owner.gate.admit(token) };
-    const owner = {
-      peers: this.#owner.peers,
-      accepted: (conn: Stream, credentials: PeerCredentials | undefined) =>
-        this.#owner.accepted(conn, door, credentials),
-      ready: () => this.#owner.ready(),
-      rebound: () => {
-        this.#replaced.delete(name);
-        log.warning("a socket was removed and is bound again", { channel: name, path });
-      },
-      failed: (error: unknown) => {
-        this.relieve(error);
-        this.#owner.warn("cannot accept connections", { channel: name, error: String(error) });
-      },
-      dead: (error: IpcError) => this.#owner.dead(error),
-    };
+    const owner = new ChannelSocket(channel, this.#owner, this);
     const fd = name === CONTROL_CHANNEL ? this.#owner.control_fd : undefined;
     let listener: Listener | InheritedListener;
     try {
@@ -254,6 +246,56 @@ export class ChannelSockets {
     if (name !== CONTROL_CHANNEL) this.#owner.announce({ event: "channel_opened", channel: name });
     log.debug("channel opened", { channel: name, path, dynamic });
     return channel;
+  }
+}
+
+/** What stands between a channel and its socket, in both directions. One object each: there may be thousands. */
+class ChannelSocket implements Door, ListenerOwner, InheritedListenerOwner {
+  readonly channel: Channel<Peer>;
+  readonly #owner: ChannelSocketsOwner;
+  readonly #sockets: ChannelSockets;
+
+  constructor(channel: Channel<Peer>, owner: ChannelSocketsOwner, sockets: ChannelSockets) {
+    this.channel = channel;
+    this.#owner = owner;
+    this.#sockets = sockets;
+  }
+
+  get public(): boolean {
+    return false;
+  }
+
+  get guarded(): boolean {
+    return false;
+  }
+
+  get peers(): PeerFinder | undefined {
+    return this.#owner.peers;
+  }
+
+  admit(token: string | undefined): ReturnType<Door["admit"]> {
+    return this.#owner.gate.admit(token);
+  }
+
+  accepted(conn: Stream, credentials?: PeerCredentials): void {
+    this.#owner.accepted(conn, this, credentials);
+  }
+
+  ready(): Promise<void> | undefined {
+    return this.#owner.ready();
+  }
+
+  rebound(): void {
+    this.#sockets.rebound(this.channel.name);
+  }
+
+  failed(error: unknown): void {
+    this.#sockets.relieve(error);
+    this.#owner.warn("cannot accept connections", { channel: this.channel.name, error: String(error) });
+  }
+
+  dead(error: IpcError): void {
+    this.#owner.dead(error);
   }
 }
 

@@ -56,6 +56,8 @@ export interface OpenRequest<P> {
 
 const NO_REQUESTS: ReadonlyMap<number, never> = new Map<number, never>();
 const NOTHING_SERVED: ReadonlySet<never> = new Set<never>();
+/** What each channel has until somebody comes: three sets of its own would be half a kilobyte. */
+const NOBODY_THERE: ReadonlySet<never> = new Set<never>();
 
 /** One connection that has said HELLO. `P` is how it is reached, which is the router's business. */
 export class Client<P> {
@@ -152,13 +154,13 @@ export interface Turn<P> {
 
 /** One channel. */
 export class Channel<P> {
-  readonly clients = new Set<Client<P>>();
-  readonly listeners = new Set<Client<P>>();
+  clients: ReadonlySet<Client<P>> = NOBODY_THERE;
+  listeners: ReadonlySet<Client<P>> = NOBODY_THERE;
   /** In an array, because ties go in turn. */
   readonly handlers: Client<P>[] = [];
   /** Where the next search for a handler begins. */
   next_handler = 0;
-  readonly watchers = new Set<Client<P>>();
+  watchers: ReadonlySet<Client<P>> = NOBODY_THERE;
   /** The number that the next event gets. */
   readonly sequence: Sequence = { low: 1, high: 0 };
   readonly history: History;
@@ -255,13 +257,13 @@ export class Registry<P> {
     if (roles.overflow !== undefined) client.overflow = roles.overflow;
     if (roles.listen !== undefined) {
       client.listen = roles.listen;
-      if (roles.listen) channel.listeners.add(client);
-      else channel.listeners.delete(client);
+      if (roles.listen) channel.listeners = including(channel.listeners, client);
+      else exclude(channel.listeners, client);
     }
     if (roles.presence !== undefined) {
       client.presence = roles.presence;
-      if (roles.presence) channel.watchers.add(client);
-      else channel.watchers.delete(client);
+      if (roles.presence) channel.watchers = including(channel.watchers, client);
+      else exclude(channel.watchers, client);
     }
     if (roles.handle !== undefined && roles.handle !== client.handle) {
       client.handle = roles.handle;
@@ -272,12 +274,20 @@ export class Registry<P> {
 
   add(client: Client<P>): void {
     this.clients.set(client.id, client);
-    client.channel.clients.add(client);
+    client.channel.clients = including(client.channel.clients, client);
   }
 
   remove(client: Client<P>): void {
     this.setRoles(client, { listen: false, handle: false, presence: false });
     this.clients.delete(client.id);
-    client.channel.clients.delete(client);
+    exclude(client.channel.clients, client);
   }
+}
+
+function including<T>(some: ReadonlySet<T>, one: T): ReadonlySet<T> {
+  return some === NOBODY_THERE ? new Set([one]) : (some as Set<T>).add(one);
+}
+
+function exclude<T>(some: ReadonlySet<T>, one: T): void {
+  if (some !== NOBODY_THERE) (some as Set<T>).delete(one);
 }

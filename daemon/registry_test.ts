@@ -50,6 +50,19 @@ Deno.test("Registry.setRoles() keeps the channel's sets and the client's flags t
   assert.deepEqual(channel.handlers, [b], "giving up what one has not takes it from nobody");
 });
 
+Deno.test("Channel begins with nobody, and who comes to one has come to no other", () => {
+  const { registry, channel, join } = setup(), other = new Channel<string>("d", "e", true, RULES), client = join();
+  registry.channels.set("d", other);
+  registry.setRoles(client, { listen: true, presence: true });
+  const one_more = join();
+  registry.setRoles(one_more, { listen: false, presence: false });
+  registry.remove(one_more);
+  assert.deepEqual([[...channel.clients], [...channel.listeners], [...channel.watchers]], [[client], [client], [
+    client,
+  ]]);
+  assert.deepEqual([other.clients.size, other.listeners.size, other.watchers.size], [0, 0, 0]);
+});
+
 Deno.test("Registry.remove() takes a client out of everything", () => {
   const { registry, channel, join } = setup(), client = join();
   registry.setRoles(client, { listen: true, handle: true, presence: true });

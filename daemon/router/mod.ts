@@ -34,6 +34,8 @@ export interface Observer {
   overloaded(what: Overload, error: IpcError): void;
 }
 
+const EPOCH_BYTES = 8;
+
 /** See the module's head. */
 export class Router {
   readonly registry: Registry<Peer> = new Registry();
@@ -178,7 +180,7 @@ export class Router {
    * @param opener Whom it counts for until it is closed; {@linkcode Account.take} has been asked.
    */
   open(name: string, dynamic: boolean, rules: ChannelRules, opener?: Account): Channel<Peer> {
-    const epoch = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+    const epoch = crypto.getRandomValues(new Uint8Array(EPOCH_BYTES)).toHex();
     const channel = new Channel<Peer>(name, epoch, dynamic, rules);
     channel.idle_since_ms = this.now();
     channel.opener = opener;

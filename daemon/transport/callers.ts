@@ -10,32 +10,12 @@ import type { PeerFinder, PeerWatch } from "./peer_finder.ts";
 /** A connection, and whose it is. */
 export interface Caller {
   readonly conn: Deno.UnixConn;
-  readonly credentials: PeerCredentials | undefined;
+  readonly credentials: PeerCredentials;
   close(): void;
 }
 
-/**
- * A listener whose callers are known, if that is wanted.
- *
- * @param refused Told of those of whom it could not be found out who they are.
- */
-export function callersOf(
-  listener: Deno.UnixListener,
-  peers: PeerFinder | undefined,
-  refused: (error: Error) => void,
-): Accepting<Caller> {
-  if (peers !== undefined) return new KnownCallers(listener, peers, refused);
-  return {
-    async accept() {
-      const conn = await listener.accept();
-      return { conn, credentials: undefined, close: () => conn.close() };
-    },
-    close: () => listener.close(),
-  };
-}
-
 /** Accepts those of whom it is known who they are. */
-class KnownCallers implements Accepting<Caller> {
+export class KnownCallers implements Accepting<Caller> {
   readonly #listener: Deno.UnixListener;
   readonly #peers: PeerFinder;
   readonly #watch: PeerWatch;
@@ -43,6 +23,7 @@ class KnownCallers implements Accepting<Caller> {
   #accepting = false;
   #closed = false;
 
+  /** @param refused Told of those of whom it could not be found out who they are. */
   constructor(listener: Deno.UnixListener, peers: PeerFinder, refused: (error: Error) => void) {
     this.#listener = listener;
     this.#peers = peers;

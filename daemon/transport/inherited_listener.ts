@@ -26,8 +26,8 @@ const TRY_MS = 5_000, ACCEPT_MS_MAX = 5_000;
 export interface InheritedListenerOwner extends Omit<AcceptorOwner<Stream>, "accepted"> {
   /** Finds out who connects, if that is wanted. */
   readonly peers: PeerFinder | undefined;
-  /** Somebody connected. */
-  accepted(conn: Stream, credentials: PeerCredentials | undefined): void;
+  /** Somebody connected; who, only if it was to be found out. */
+  accepted(conn: Stream, credentials?: PeerCredentials): void;
   /** It takes nobody in any more, and never will. Told once. */
   dead(error: IpcError): void;
 }

@@ -18,8 +18,8 @@
  */
 import { IpcError } from "../../protocol/errors.ts";
 import type { PeerCredentials } from "../identity.ts";
-import { type Accepting, Acceptor, type AcceptorOwner } from "./acceptor.ts";
-import { type Caller, callersOf } from "./callers.ts";
+import { Acceptor, type AcceptorOwner } from "./acceptor.ts";
+import { type Caller, KnownCallers } from "./callers.ts";
 import type { PeerFinder } from "./peer_finder.ts";
 
 /** Who may connect. */
@@ -37,8 +37,8 @@ const OWNER_ALONE = 0o600, UMASK = 0o777 & ~OWNER_ALONE;
 export interface ListenerOwner extends Omit<AcceptorOwner<Deno.UnixConn>, "accepted"> {
   /** Finds out who connects, if that is wanted. */
   readonly peers?: PeerFinder | undefined;
-  /** Somebody connected. */
-  accepted(conn: Deno.UnixConn, credentials: PeerCredentials | undefined): void;
+  /** Somebody connected; who, only if it was to be found out. */
+  accepted(conn: Deno.UnixConn, credentials?: PeerCredentials): void;
   /** The socket had been removed, and is there again. */
   rebound(): void;
 }
@@ -48,7 +48,7 @@ export class Listener {
   readonly path: string;
   readonly #owner: ListenerOwner;
   /** `undefined` while nothing is bound. */
-  #bound: { listener: Deno.UnixListener; acceptor: Acceptor<Caller> } | undefined;
+  #bound: { listener: Deno.UnixListener; acceptor: Acceptor<Deno.UnixConn> | Acceptor<Caller> } | undefined;
   #inode: number | null = null;
   #access: SocketAccess;
   #closed = false;
@@ -133,21 +133,13 @@ export class Listener {
   #bind(): void {
     const listener = listen(this.path);
     this.#inode = Deno.lstatSync(this.path).ino;
-    const owner = this.#owner;
-    let callers: Accepting<Caller>;
     try {
       grant(this.path, this.#access, OWNER_ALONE);
-      callers = callersOf(listener, owner.peers, (error) => owner.failed(error));
+      this.#bound = { listener, acceptor: acceptorOf(listener, this.#owner) };
     } catch (error) {
       listener.close();
       throw error;
     }
-    const acceptor = new Acceptor<Caller>(callers, {
-      accepted: ({ conn, credentials }) => owner.accepted(conn, credentials),
-      ready: () => owner.ready(),
-      failed: (error) => owner.failed(error),
-    });
-    this.#bound = { listener, acceptor };
   }
 
   async #release(): Promise<void> {
@@ -155,6 +147,20 @@ export class Listener {
     this.#bound = undefined;
     await acceptor?.close();
   }
+}
+
+/** There may be thousands of listeners that wait for years: one whose callers need not be known costs nothing beside it. */
+function acceptorOf(
+  listener: Deno.UnixListener,
+  owner: ListenerOwner,
+): Acceptor<Deno.UnixConn> | Acceptor<Caller> {
+  const { peers } = owner;
+  if (peers === undefined) return new Acceptor<Deno.UnixConn>(listener, owner);
+  return new Acceptor<Caller>(new KnownCallers(listener, peers, (error) => owner.failed(error)), {
+    accepted: ({ conn, credentials }) => owner.accepted(conn, credentials),
+    ready: () => owner.ready(),
+    failed: (error) => owner.failed(error),
+  });
 }
 
 function listen(path: string): Deno.UnixListener {
