@@ -14,6 +14,9 @@ Deno.test("ipc send repeats a message and fills in a template", async () => {
   assert.equal((await cli.sh("ipc send --count 2 x same")).code, 0);
   assert.equal((await cli.sh("ipc send x '{{n}}'")).code, 0);
   assert.equal((await cli.sh("ipc send --every 50ms --count 2 --template x 'n {{n}}'")).code, 0);
+  // Faster than it can be done is as fast as it can be done, and no word about it.
+  const hurried = await cli.sh("ipc send --every 0.0001 --count 20 hurry now");
+  assert.deepEqual([hurried.code, hurried.stderr], [0, ""]);
   assert.equal((await cli.sh("printf 'a{{n}}\\nb{{n}}' | ipc send -l --template x")).code, 0);
   assert.equal((await cli.sh("ipc send --template x '{{time}} {{uuid}}'")).code, 0);
   assert.equal(await listener.exit(), 0);
