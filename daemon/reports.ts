@@ -5,7 +5,6 @@
  * @module
  */
 import { LOG_REPEAT_MS } from "../protocol/limits.ts";
-import { ENCODINGS } from "../protocol/frame.ts";
 import type { IpcError } from "../protocol/mod.ts";
 import { describe } from "./access.ts";
 import { countUnder } from "./counters.ts";
@@ -77,7 +76,7 @@ export class Reports {
   announce(event: Record<string, unknown>): void {
     const router = this.#router(), channel = router.control;
     if (channel === undefined || router.draining) return;
-    router.events.announce(channel, ENCODINGS.JSON, new TextEncoder().encode(JSON.stringify(event)));
+    router.events.announce(channel, new TextEncoder().encode(JSON.stringify(event)));
   }
 
   /**

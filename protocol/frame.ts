@@ -135,6 +135,11 @@ export function encodingOf(flags: number): Encoding {
   return (flags & ENCODING) as Encoding;
 }
 
+/** The id of a frame in memory. */
+export function idOf(frame: Uint8Array): number {
+  return new DataView(frame.buffer, frame.byteOffset).getUint32(OFFSET.id, true);
+}
+
 /** An event's number in its channel's sequence; 0 for a direct one, which has none. */
 export function sequenceOf({ aux, id }: Pick<Frame, "aux" | "id">): number {
   return aux * 0x1_0000_0000 + id;

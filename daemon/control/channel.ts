@@ -1,11 +1,11 @@
 import type { Client } from "../registry.ts";
 import type { Peer } from "../router/mod.ts";
-import { checkSight, type ControlContext, type Params, textParam } from "./context.ts";
+import { channelParam, checkSight, type ControlContext, type Params } from "./context.ts";
 import { describeBarrier, describeChannel, describeClient, describeLock } from "./describe.ts";
 
 /** `channel {channel}`: everything about one channel. */
 export function channel(context: ControlContext, params: Params, asker: Client<Peer>) {
-  const name = textParam(params, "channel");
+  const name = channelParam(params);
   checkSight(context, asker, name);
   const channel = context.router.registry.channel(name);
   return {

@@ -42,11 +42,11 @@ export function checkAdmin({ router }: ControlContext, asker: Client<Peer>): voi
   if (!asker.may.admin) throw router.refusal(asker, "admin");
 }
 
-/** @throws {IpcError} PROTOCOL if it is missing or no text. */
-export function textParam(params: Params, key: string): string {
-  const value = optionalTextParam(params, key);
-  if (value === undefined) throw new IpcError("PROTOCOL", `parameter "${key}" is missing`);
-  return value;
+/** What stands under "channel". @throws {IpcError} PROTOCOL if it is missing or no text. */
+export function channelParam(params: Params): string {
+  const name = optionalTextParam(params, "channel");
+  if (name === undefined) throw new IpcError("PROTOCOL", 'parameter "channel" is missing');
+  return name;
 }
 
 /** @throws {IpcError} PROTOCOL if it is there and no text. */

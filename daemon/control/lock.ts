@@ -10,7 +10,7 @@ import { COORDINATED_MAX } from "../../protocol/limits.ts";
 import type { Channel, Client } from "../registry.ts";
 import type { Ticket } from "../router/coordination.ts";
 import type { Peer } from "../router/mod.ts";
-import { type ControlContext, type Params, STREAMS, textParam } from "./context.ts";
+import { channelParam, type ControlContext, type Params, STREAMS } from "./context.ts";
 import { answer, fail as failWith } from "./reply.ts";
 
 /** `lock {channel, places?, wait?}`: holds one of so many places until it is cancelled, waiting for it in turn. */
@@ -36,7 +36,7 @@ function coordinate(
   id: number,
   enter: (ticket: Ticket, channel: Channel<Peer>) => void,
 ): typeof STREAMS {
-  const { router } = context, name = checkChannelName(textParam(params, "channel"));
+  const { router } = context, name = checkChannelName(channelParam(params));
   // It gathers the parts of a reply until the last one has come.
   if (asker.dialect === "simple_ipc") throw new IpcError("PROTOCOL", "Simple IPC takes no reply that goes on");
   router.checkCoordination(asker, name);

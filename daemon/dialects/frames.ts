@@ -13,6 +13,7 @@ import {
   FLAGS,
   type Frame,
   FRAME_TYPES,
+  idOf,
   OFFSET,
   writeHeader,
 } from "../../protocol/frame.ts";
@@ -30,19 +31,19 @@ type Take = (client: Client<Peer>, frame: Uint8Array<ArrayBuffer>, router: Route
 
 const FRAMES: ReadonlyMap<number, Take> = new Map<number, Take>([
   [FRAME_TYPES.EVENT, (client, frame, router) => {
-    const id = u32(frame, OFFSET.id), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
+    const id = idOf(frame), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
     try {
       router.events.direct(client, frame);
-      if (wants_ack) client.peer.pushFrames(ackFrame(id, 1));
+      if (wants_ack) client.peer.pushFrames(encodeFrame({ type: FRAME_TYPES.ACK, id, aux: 1 }));
     } catch (error) {
       refuse(client, id, error);
     }
   }],
   [FRAME_TYPES.REQUEST, (client, frame, router) => router.request(client, frame)],
   [FRAME_TYPES.REPLY, (client, frame, router) => router.requests.reply(client, frame)],
-  [FRAME_TYPES.CANCEL, (client, frame, router) => router.cancel(client, u32(frame, OFFSET.id))],
+  [FRAME_TYPES.CANCEL, (client, frame, router) => router.cancel(client, idOf(frame))],
   [FRAME_TYPES.ROLES, (client, frame, router) => {
-    const id = u32(frame, OFFSET.id), channel = client.channel;
+    const id = idOf(frame), channel = client.channel;
     const seq = channel.seq;
     try {
       const headers = frame[OFFSET.headers]! | frame[OFFSET.headers + 1]! << 8;
@@ -89,7 +90,7 @@ export function takeFrame(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffer>):
   } else if (peer.discarded && type === FRAME_TYPES.PING) {
     // A sender that asks whether all has arrived must not be told yes.
   } else if (type === FRAME_TYPES.EVENT && !client.may.send) {
-    const id = u32(frame, OFFSET.id), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
+    const id = idOf(frame), wants_ack = (frame[OFFSET.flags]! & FLAGS.ACK) !== 0;
     refuseEvents(peer, 1, id, wants_ack ? [id] : []);
   } else {
     const take = FRAMES.get(type);
@@ -150,10 +151,6 @@ export function acknowledge(client: Client<Peer>, ids: readonly number[], router
   client.peer.pushFrames(bytes);
 }
 
-function ackFrame(id: number, listeners: number): Uint8Array<ArrayBuffer> {
-  return encodeFrame({ type: FRAME_TYPES.ACK, id, aux: listeners });
-}
-
 /** Tells a client what could not be done with its frame. */
 export function refuse(client: Client<Peer>, id: number, error: unknown): void {
   if (!(error instanceof IpcError)) throw error;
@@ -168,8 +165,4 @@ export function byeFrame(error: IpcError): Uint8Array<ArrayBuffer> {
     aux: error.code,
     payload: encodeError(error),
   });
-}
-
-function u32(frame: Uint8Array<ArrayBuffer>, at: number): number {
-  return new DataView(frame.buffer, frame.byteOffset).getUint32(at, true);
 }

@@ -63,7 +63,7 @@ export type LineFrame = { type: FrameType; id: number } & ({ frame: Bytes } | { 
  */
 export function frameOfLine(bytes: Bytes, message_bytes_max: number): LineFrame {
   const line = new Line(bytes, MEMBERS);
-  const name = line.required("type", "string"), known = TYPES.get(name);
+  const name = line.text("type"), known = TYPES.get(name);
   if (known === undefined) {
     throw wrong(
       `type ${JSON.stringify(name.slice(0, 100))} has no place here; there are ${[...TYPES.keys()].join(", ")}`,
@@ -94,7 +94,7 @@ export function frameOfLine(bytes: Bytes, message_bytes_max: number): LineFrame 
  */
 export function helloOfLine(bytes: Bytes): Hello {
   const line = new Line(bytes, undefined, NESTING_MAX); // all of it becomes one body
-  if (line.required("type", "string") !== "hello") throw wrong('the first line must be of type "hello"');
+  if (line.text("type") !== "hello") throw wrong('the first line must be of type "hello"');
   return decodeHello(encodeHello(line.only(HELLO) as Hello));
 }
 
@@ -138,7 +138,7 @@ function payload(line: Line): EncodedPayload {
   if (encoding !== "base64" && encoding !== "structured") {
     throw new IpcError("SERIALIZATION", `encoding ${JSON.stringify(encoding)} is not known: "base64" is, for bytes`);
   }
-  const text = line.required("data", "string");
+  const text = line.text("data");
   try {
     const bytes = Uint8Array.fromBase64(text);
     return { encoding: encoding === "base64" ? ENCODINGS.BYTES : ENCODINGS.STRUCTURED, bytes };
@@ -193,9 +193,10 @@ class Line {
     return value as Types[T];
   }
 
-  required<T extends keyof Types>(name: string, type: T): Types[T] {
-    const value = this.value(name, type);
-    if (value === undefined) throw wrong(`"${name}" must be a ${type}`);
+  /** A text that must be there. */
+  text(name: string): string {
+    const value = this.value(name, "string");
+    if (value === undefined) throw wrong(`"${name}" must be a string`);
     return value;
   }
 

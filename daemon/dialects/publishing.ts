@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { FLAGS, OFFSET } from "../../protocol/frame.ts";
+import { FLAGS, idOf, OFFSET } from "../../protocol/frame.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { ConnectionPeer } from "./connection_peer.ts";
 import { acknowledge, takesRun } from "./frames.ts";
@@ -22,7 +22,7 @@ export async function publish(peer: ConnectionPeer, frame: Uint8Array<ArrayBuffe
     if (!connection.open) return false;
   }
   if (!takesRun(peer)) return false;
-  const flags = frame[OFFSET.flags]!, id = new DataView(frame.buffer).getUint32(OFFSET.id, true);
+  const flags = frame[OFFSET.flags]!, id = idOf(frame);
   if ((flags & FLAGS.RETAIN) !== 0) router.events.retain(client, frame);
   else router.events.single(client, frame);
   if ((flags & FLAGS.ACK) !== 0) acknowledge(client, [id], router);

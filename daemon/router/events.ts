@@ -181,10 +181,10 @@ export class Events {
     this.publish(channel, client, frame, 0, frame.length, first, 1);
   }
 
-  /** Publishes an event of the broker's own on a channel. */
-  announce(channel: Channel<Peer>, encoding: number, payload: Uint8Array<ArrayBuffer>): void {
+  /** Publishes an event of the broker's own on a channel. @param payload Its JSON. */
+  announce(channel: Channel<Peer>, payload: Uint8Array<ArrayBuffer>): void {
     const first = channel.seq + 1;
-    const frame = encodeFrame({ type: FRAME_TYPES.EVENT, flags: encoding, payload });
+    const frame = encodeFrame({ type: FRAME_TYPES.EVENT, flags: ENCODINGS.JSON, payload });
     stamp(frame, 0, channel);
     this.publish(channel, undefined, frame, 0, frame.length, first, 1);
   }

@@ -184,7 +184,7 @@ Deno.test("Events: that a listener is closed does not overtake the event that cl
   const leave = test.router.slow.giveUp.bind(test.router.slow);
   test.router.slow.giveUp = (client, why) => {
     leave(client, why);
-    test.router.events.announce(test.channel, 1, new TextEncoder().encode("left"));
+    test.router.events.announce(test.channel, new TextEncoder().encode("left"));
   };
   const slow = test.join({ listen: true }), fast = test.join({ listen: true }), p = test.join();
   await p.publish(large(9_900));
@@ -196,7 +196,7 @@ Deno.test("Events: that a listener is closed does not overtake the event that cl
 
 Deno.test("Events.announce() drops for full listeners: the broker never waits", async () => {
   const test = new TestRouter(), slow = test.join({ listen: true });
-  for (let n = 0; n < 50; n++) test.router.events.announce(test.channel, 0, large(1_000));
+  for (let n = 0; n < 50; n++) test.router.events.announce(test.channel, large(1_000));
   assert.match((await slow.told())[0]!, /^gap 1\.\.\d+ overflow$/);
   assert.equal(slow.sink.frames.at(-1)!.id, 50);
   assert.equal(slow.sink.frames.at(-1)!.source, 0);

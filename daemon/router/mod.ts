@@ -6,7 +6,7 @@
  */
 import type { Hello, Roles } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { OFFSET } from "../../protocol/frame.ts";
+import { idOf } from "../../protocol/frame.ts";
 import { type AccessAction, forbidden, NO_RULES, type Permissions, permissionsOf, type Policy } from "../access.ts";
 import { Counters, countUnder, type Overload } from "../counters.ts";
 import type { Identity } from "../identity.ts";
@@ -156,10 +156,8 @@ export class Router {
   /** Takes a REQUEST; see `requests.ts`. */
   request(client: Client<Peer>, frame: Uint8Array<ArrayBuffer>): void {
     if (client.channel === this.control && this.answer !== undefined) this.answer(client, frame);
-    else if (!client.may.request) {
-      const id = new DataView(frame.buffer, frame.byteOffset).getUint32(OFFSET.id, true);
-      client.peer.pushFrames(replyFrame(id, this.refusal(client, "request")));
-    } else this.requests.request(client, frame);
+    else if (!client.may.request) client.peer.pushFrames(replyFrame(idOf(frame), this.refusal(client, "request")));
+    else this.requests.request(client, frame);
   }
 
   /** Takes a CANCEL. */
