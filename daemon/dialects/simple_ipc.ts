@@ -9,7 +9,15 @@
  */
 import { decodeError } from "../../protocol/bodies.ts";
 import { IpcError } from "../../protocol/errors.ts";
-import { encodeFrame, encodingOf, ENCODINGS, FLAGS, type Frame, FRAME_TYPES } from "../../protocol/frame.ts";
+import {
+  encodeFrame,
+  encodingOf,
+  ENCODINGS,
+  FLAGS,
+  type Frame,
+  FRAME_TYPES,
+  type FrameType,
+} from "../../protocol/frame.ts";
 import type { EncodedPayload } from "../../protocol/payload.ts";
 import type { Connection } from "../transport/connection.ts";
 import { type Door, endAfter, join } from "./entrance.ts";
@@ -41,7 +49,7 @@ export async function serveSimpleIpc(connection: Connection, door: Door, service
     service.router.roles(peer.client, {}, true);
     await readAll(connection, peer.client.channel.rules.request_timeout_ms);
     if (!connection.open) return;
-    await send(peer, takeBody(connection));
+    await send(peer);
     if (language.error !== undefined) throw language.error;
     if (connection.open) await peer.finish();
   } catch (error) {
@@ -67,7 +75,8 @@ async function readAll(connection: Connection, silence_ms: number): Promise<void
 
 function takeBody({ scanner }: Connection): EncodedPayload {
   const body = scanner.bytes.slice(scanner.start + 1, scanner.end), flag = scanner.bytes[scanner.start]!;
-  scanner.start = scanner.end;
+  // Nothing more is read, and a reply may take its time.
+  scanner.close();
   if ((flag & BYTES_FLAG) !== 0) return { encoding: ENCODINGS.BYTES, bytes: body };
   // What that library makes of `undefined`.
   if (body.length === 0) return { encoding: ENCODINGS.JSON, bytes: encoder.encode("null") };
@@ -75,19 +84,29 @@ function takeBody({ scanner }: Connection): EncodedPayload {
   return payloadOfJson(body);
 }
 
-async function send(peer: TranslatingPeer, { encoding, bytes }: EncodedPayload): Promise<void> {
+async function send(peer: TranslatingPeer): Promise<void> {
   const { client, connection, router } = peer, { channel } = client;
   if (channel.handlers.length > 0 || channel === router.control) {
-    if (router.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
-    if (!client.may.request) throw router.refusal(client, "request");
-    peer.asks(1);
-    router.request(client, encodeFrame({ type: FRAME_TYPES.REQUEST, flags: encoding, id: 1, payload: bytes }));
+    ask(peer, takeBody(connection));
     await peer.answered();
   } else {
-    const accepted = await publish(peer, encodeFrame({ type: FRAME_TYPES.EVENT, flags: encoding, payload: bytes }));
+    const accepted = await publish(peer, frameOf(FRAME_TYPES.EVENT, takeBody(connection)));
     if (accepted || !connection.open) return;
     throw client.may.send ? new IpcError("SHUTDOWN", "the broker is going away") : router.refusal(client, "send");
   }
+}
+
+/** Not a part of what waits for the reply: that would keep the message for as long. */
+function ask(peer: TranslatingPeer, body: EncodedPayload): void {
+  const { client, router } = peer;
+  if (router.draining) throw new IpcError("SHUTDOWN", "the broker is going away");
+  if (!client.may.request) throw router.refusal(client, "request");
+  peer.asks(1);
+  router.request(client, frameOf(FRAME_TYPES.REQUEST, body));
+}
+
+function frameOf(type: FrameType, { encoding, bytes }: EncodedPayload): Bytes {
+  return encodeFrame({ type, flags: encoding, id: type === FRAME_TYPES.REQUEST ? 1 : 0, payload: bytes });
 }
 
 /** Writes the one reply. */

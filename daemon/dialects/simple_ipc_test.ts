@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { FLAGS } from "../../protocol/frame.ts";
 import { encodeBody, encodeError, encodeFrame, type Frame, FRAME_TYPES, IpcError } from "../../protocol/mod.ts";
 import { structuredCodec } from "../../protocol/structured_clone.ts";
+import { eventually, pause } from "../../tests/e2e/wait.ts";
 import { controlRequest, startTestBroker, type TestBroker } from "../testing.ts";
 import { joinBinary, LineClient, simpleIpc } from "./testing.ts";
-import { pause } from "../../tests/e2e/wait.ts";
 
 const { EVENT, REPLY, REQUEST } = FRAME_TYPES;
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -122,6 +122,18 @@ Deno.test("Simple IPC: a reply may come in any number of pieces of text, and in 
     await handler.send(...answer(await handler.until(REQUEST)));
     assert.deepEqual(await reply, expected, String(at));
   }
+});
+
+Deno.test("Simple IPC: who waits for a reply holds nothing of what was asked", async () => {
+  await using test = await startTestBroker();
+  const held = async () =>
+    (await controlRequest(test.socket_dir, "stats") as { memory: { held_bytes: number } }).memory.held_bytes;
+  using handler = await joinBinary(test, { handle: true });
+  const before = await held(), reply = simpleIpc(test, 1, new Uint8Array(3_000_000));
+  const asked = await handler.until(REQUEST);
+  await eventually(async () => await held() < before + 500_000, "it holds its message");
+  await handler.send(part(asked, 1, encode("ok")));
+  assert.deepEqual(await reply, json('"ok"'));
 });
 
 Deno.test("Simple IPC: who does not go on is closed after as long as a request may take", async () => {
