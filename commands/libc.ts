@@ -25,7 +25,14 @@ const STDOUT = 1;
 /** Of poll(2). */
 const POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;
 
+/** What {@linkcode openLibrary} found: opening it a second time would cost a start another millisecond. */
+let opened: { library: Library | undefined } | undefined;
+
 /** @returns `undefined` if it may not be called or is not found. */
+function libc(): Library | undefined {
+  return (opened ??= { library: openLibrary() }).library;
+}
+
 function openLibrary(): Library | undefined {
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   for (const library of LIBRARIES[Deno.build.os] ?? []) {
@@ -43,7 +50,7 @@ function openLibrary(): Library | undefined {
  * @returns Resolves when nobody can read what is written; never, if that cannot be found out.
  */
 export async function stdoutClosed(): Promise<void> {
-  const library = openLibrary();
+  const library = libc();
   if (library === undefined) return new Promise(() => {});
   // No events asked for, so only an error or hang-up ends it.
   const descriptor = pollDescriptor(STDOUT, 0);
@@ -60,7 +67,7 @@ export async function stdoutClosed(): Promise<void> {
  * @returns Whether that was possible.
  */
 export function writeDescriptor(descriptor: number, text: string): boolean {
-  const library = openLibrary();
+  const library = libc();
   if (library === undefined) return false;
   const bytes = new TextEncoder().encode(text);
   if (library.write(descriptor, bytes, BigInt(bytes.length)) !== BigInt(bytes.length)) return false;
@@ -84,7 +91,7 @@ const POLL_MS = 1_000;
  * @param otherwise What to write to if there is no such call, and to learn what is wrong from.
  */
 export function bulkOutput(otherwise: Output): Output {
-  const library = openLibrary();
+  const library = libc();
   if (library === undefined) return otherwise;
   return {
     is_terminal: otherwise.is_terminal,
