@@ -15,6 +15,7 @@ import { formatBytes, formatDuration } from "../config/units.ts";
 import { fixedLimits, type Limit } from "../config/fixed_limits.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
+import { writeNewFile } from "./new_file.ts";
 import { notice } from "./notice.ts";
 import { tableText } from "./table.ts";
 import { argumentParser, parseArguments, usageError, type Verb } from "./verb.ts";
@@ -144,7 +145,7 @@ async function init({ file, user }: ConfigOptions, io: Io): Promise<void> {
   if (path === undefined) throw new Failure(EXIT.CONFIGURATION, "you have no home directory: set HOME");
   try {
     if (user) await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o755 });
-    await Deno.writeTextFile(path, newFile(Deno.build.os), { createNew: true, mode: 0o644 });
+    writeNewFile(path, newFile(Deno.build.os), 0o644);
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
       throw new Failure(EXIT.CONFIGURATION, `Cannot write "${path}": it exists, and is left as it is`);

@@ -10,6 +10,7 @@ import { parseTokens } from "../config/tokens.ts";
 import type { Settings } from "../config/settings.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
+import { writeNewFile } from "./new_file.ts";
 import { notice } from "./notice.ts";
 import { settingsOf } from "./settings.ts";
 import { outputPath } from "./special_files.ts";
@@ -139,7 +140,7 @@ function nameOf(line: string): string | undefined {
 /** Writes a token where only its owner can read it. */
 function keep(token: string, path: string): void {
   try {
-    Deno.writeTextFileSync(path, `${token}\n`, { createNew: true, mode: 0o600 });
+    writeNewFile(path, `${token}\n`, 0o600);
   } catch (error) {
     const why = error instanceof Deno.errors.AlreadyExists
       ? "it exists. Name another file with -o, or remove it"

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { control } from "../../client/mod.ts";
+import { writeNewFile } from "../../commands/new_file.ts";
 import type { IpcError } from "../../protocol/errors.ts";
 import { type BrokerProcess, Sandbox } from "../e2e/harness.ts";
 import { eventually, within } from "../e2e/wait.ts";
@@ -216,3 +217,21 @@ function exists(path: string): boolean {
     return false;
   }
 }
+
+Deno.test("a new token or configuration that a full disk has no room for is not there afterwards", WITH_DISK, () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    using disk = new SmallDisk(directory, { files: 4, bytes: 4096 });
+    disk.fill();
+    const path = `${directory}/ci.token`;
+    assert.throws(() => writeNewFile(path, "secret", 0o600), /No space left/);
+    assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
+    disk.empty();
+    writeNewFile(path, "secret", 0o600);
+    assert.equal(Deno.statSync(path).mode! & 0o777, 0o600);
+    assert.throws(() => writeNewFile(path, "other", 0o600), Deno.errors.AlreadyExists);
+    assert.equal(Deno.readTextFileSync(path), "secret");
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
