@@ -6,10 +6,11 @@
  * first, and gives it back through the same one.
  *
  * Bytes that wait are added whether there is room or not, because they are admitted elsewhere (`outbox.ts`): if they are
- * too many, whoever keeps the accounts is told, and closes the holder's client that has the longest queue. A client that
- * is a holder by itself has the limit of its queue for that.
+ * too many, whoever keeps the accounts is told. What many clients of one holder wait for stands in memory once, and counts
+ * here for each; so that one looks how much it really is, tolerates it, or closes the client that has the longest queue. A
+ * client that is a holder by itself has the limit of its queue for that.
  *
- * Cost: one addition and one comparison per run and listener.
+ * Cost: two additions and one comparison per run and listener.
  *
  * @module
  */
@@ -62,6 +63,8 @@ export class Account {
   requests = 0;
   channels = 0;
   readonly #exceeded: (account: Account) => void;
+  /** So much more may wait before somebody looks again. */
+  #tolerated_bytes = 0;
 
   /**
    * @param name For messages: `token "backup"`.
@@ -94,7 +97,16 @@ export class Account {
 
   /** So many bytes more wait, or fewer. */
   queue(bytes: number): void {
-    if ((this.queued_bytes += bytes) > this.quota.queued_bytes && bytes > 0) this.#exceeded(this);
+    const queued_bytes = this.queued_bytes += bytes, limit = this.quota.queued_bytes;
+    if (bytes > 0) {
+      if (queued_bytes > limit + this.#tolerated_bytes) this.#exceeded(this);
+    } else if (queued_bytes <= limit) this.#tolerated_bytes = 0;
+  }
+
+  /** What waits now is not too much, and an eighth more would not be. */
+  tolerate(): void {
+    const limit = this.quota.queued_bytes;
+    this.#tolerated_bytes = Math.max(0, this.queued_bytes - limit) + limit / 8;
   }
 
   /** Whether nothing is in use. */

@@ -38,6 +38,21 @@ Deno.test("Account.queue() tells of more than the quota whenever more comes, not
   assert.deepEqual([told, account.queued_bytes], [2, 1_004]);
 });
 
+Deno.test("Account.tolerate() has nobody look again before an eighth more waits, or it was within its quota", () => {
+  let told = 0;
+  const account = new Account("x", QUOTA, () => told++);
+  account.queue(5_000);
+  account.tolerate();
+  account.queue(125);
+  assert.equal(told, 1);
+  account.queue(1);
+  assert.equal(told, 2);
+  account.tolerate();
+  account.queue(-4_126);
+  account.queue(1);
+  assert.equal(told, 3);
+});
+
 Deno.test("Account gives back what it took, whatever the order", () => {
   const kind = fc.constantFrom<Countable>("connections", "requests", "channels");
   checkRandomly(

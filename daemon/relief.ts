@@ -1,8 +1,8 @@
 /**
  * Who has to go when too much waits: whoever holds most of it. Others do not notice.
  *
- * Two things have such a limit. The clients of one holder may have so many bytes queued (`quota.ts`): over it the one of
- * them with the longest queue is closed. And all together may hold so much memory (`buffer_pool.ts`). Of that the channels'
+ * Two things have such a limit. The clients of one holder may have so many bytes queued (`quota.ts`), what several of them
+ * wait for counted once: over it the one of them with the longest queue is closed. And all together may hold so much memory (`buffer_pool.ts`). Of that the channels'
  * histories may keep half, and what they retain a quarter: what is more goes first, of the largest, so that clients always
  * have a quarter to themselves. A client that comes back is told of the gap; that a retained event is gone is logged. If
  * that does not do, the connection that holds most is closed, for its queue, for what it has begun and not finished or for
@@ -74,18 +74,37 @@ export class Relief {
   }
 
   #relieveAccounts(): void {
-    const accounts = [...this.#exceeded], { router } = this.#owner;
+    const accounts = [...this.#exceeded];
     this.#exceeded.clear();
-    for (const account of accounts) {
-      while (account.queued_bytes > account.quota.queued_bytes) {
-        const most = longest(router.registry.clients.values(), account);
-        if (most === undefined) break;
-        const limit = account.quota.queued_bytes;
-        const why = `${account.name} has ${account.queued_bytes} bytes queued, limit is ${limit} (quota.queued)`;
-        router.overloaded("queued", new IpcError("OVERLOADED", why));
-        router.slow.giveUp(most, why, true);
-      }
+    for (const account of accounts) this.#relieveAccount(account);
+  }
+
+  #relieveAccount(account: Account): void {
+    // To look at all that waits takes time, so that is not done again for each of thousands.
+    for (let batch = 1; this.#waitingFor(account) > account.quota.queued_bytes; batch *= 2) {
+      for (let n = 0; n < batch; n++) if (!this.#closeLongest(account)) return;
     }
+    account.tolerate();
+  }
+
+  /** @returns Whether there was anybody for whom something waits. */
+  #closeLongest(account: Account): boolean {
+    const { router } = this.#owner, most = longest(router.registry.clients.values(), account);
+    if (most === undefined) return false;
+    const limit = account.quota.queued_bytes;
+    const why = `${account.name} has ${account.queued_bytes} bytes queued, limit is ${limit} (quota.queued)`;
+    router.overloaded("queued", new IpcError("OVERLOADED", why));
+    router.slow.giveUp(most, why, true);
+    return true;
+  }
+
+  /** How much waits for an account's clients, each piece of memory once. */
+  #waitingFor(account: Account): number {
+    let bytes = 0;
+    for (const [{ outbox }, client] of this.#owner.clients) {
+      if (client.account === account) bytes += Math.min(outbox.queued_bytes, outbox.held_bytes);
+    }
+    return bytes;
   }
 
   #relieve(): void {

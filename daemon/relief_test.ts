@@ -156,6 +156,22 @@ Deno.test("quota.queued: of the token's clients the one with most in its queue i
   for (const client of [half, other, publisher]) client.close();
 });
 
+Deno.test("quota.queued: what several clients of a token wait for counts once, until it is too much for each", async () => {
+  await using test = await start({ connections: 100 });
+  const readers = await Promise.all(Array.from({ length: 10 }, () => join(test, "greedy", { listen: true })));
+  const publisher = await join(test, "modest"), payload = new Uint8Array(250_000);
+  for (let n = 1; n <= 3; n++) {
+    await publisher.send(encodeFrame({ type: EVENT, payload }));
+    for (const reader of readers) assert.equal((await reader.until(EVENT)).id, n);
+  }
+  assert.deepEqual(await overloads(test), {});
+  // Now nobody reads.
+  for (let n = 0; n < 40; n++) await publisher.send(encodeFrame({ type: EVENT, payload }));
+  await answers(publisher);
+  await eventually(async () => (await overloads(test))["queued"]! >= 1, "nobody is closed");
+  for (const client of [...readers, publisher]) client.close();
+});
+
 Deno.test("quota: what a reload changes holds for those who are there", async () => {
   await using test = await start({}, (settings) => ({
     ...settings,
