@@ -8,6 +8,7 @@
  */
 import { stateDirectory } from "../config/files.ts";
 import type { Settings } from "../config/settings.ts";
+import { IpcError } from "../protocol/errors.ts";
 import { isBundle } from "./build_info.ts";
 import { LOCAL_VARIABLES } from "./broker_options.ts";
 import { brokerAnswers } from "./connection.ts";
@@ -41,7 +42,7 @@ export async function startBrokerFor(settings: Settings, io: Io): Promise<void> 
  * @throws {Failure} If none answers in time, with the last lines of its log.
  */
 export async function startBroker(settings: Settings, options: readonly string[], io: Io): Promise<void> {
-  const { log, before_bytes } = openLog(io);
+  const { log, before_bytes } = await openLog(io);
   const deadline = performance.now() + START_MS_MAX;
   const command = brokerCommand(settings);
   let broker = spawnBroker(command, options, log, io);
@@ -92,14 +93,16 @@ function brokerCommand(settings: Settings): string[] {
 }
 
 /** Makes sure that there is a log. @throws {Failure} If there cannot be one. */
-function openLog(io: Io): { log: string; before_bytes: number } {
+async function openLog(io: Io): Promise<{ log: string; before_bytes: number }> {
+  const { makeStateDirectory } = await import("../daemon/lock.ts");
   const directory = stateDirectory(io.env), log = `${directory}/ipcd.log`;
   try {
-    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeStateDirectory(directory);
     const before_bytes = startLog(log);
     Deno.openSync(log, { append: true, create: true }).close();
     return { log, before_bytes };
   } catch (error) {
+    if (error instanceof IpcError) throw error;
     throw new Failure(
       EXIT.UNAVAILABLE,
       `cannot start a broker: cannot write its log "${log}": ${(error as Error).message}. ` +

@@ -23,6 +23,33 @@ export function lockPath(state_dir: string, socket_dir: string): string {
   return `${state_dir}/${encodeURIComponent(socket_dir.replace(/\/+$/, "") || "/")}.lock`;
 }
 
+/**
+ * Makes the directory of lock and log, for this user alone, or finds it.
+ *
+ * @throws {IpcError} FORBIDDEN if others may write to it: what stands there could be a link to one of this user's files,
+ *   which would be written over.
+ */
+export function makeStateDirectory(path: string): void {
+  // The broker's own mask is for sockets: a directory made under it could not be entered.
+  const mask = Deno.umask(0o077);
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  } finally {
+    Deno.umask(mask);
+  }
+  const { uid, mode } = Deno.statSync(path), own = Deno.uid();
+  const wrong = uid !== null && uid !== 0 && uid !== own
+    ? `it belongs to user ${uid}, and this is user ${own}`
+    : mode !== null && (mode & 0o022) !== 0
+    ? `others may write to it. Once you have looked what is in it: chmod go-w ${path}`
+    : undefined;
+  if (wrong === undefined) return;
+  throw new IpcError(
+    "FORBIDDEN",
+    `Cannot have the broker's lock and log in "${path}": ${wrong}. Or set XDG_RUNTIME_DIR to a directory of yours`,
+  );
+}
+
 /** Who holds a lock by what its file says; `undefined` if it says nothing. */
 export function readHolder(path: string): LockHolder | undefined {
   try {
@@ -47,17 +74,17 @@ export class Lock {
   /**
    * Takes the lock; waits for a holder that is going away.
    *
-   * @throws {IpcError} FORBIDDEN, naming the holder's pid, if another broker runs.
+   * @throws {IpcError} FORBIDDEN, naming the holder's pid, if another broker runs; see also {@linkcode makeStateDirectory}.
    */
   static async take(state_dir: string, socket_dir: string, version: string): Promise<Lock> {
     const path = lockPath(state_dir, socket_dir);
-    // The broker's own mask is for sockets: a directory made under it could not be entered.
     const mask = Deno.umask(0o077);
     let file: Deno.FsFile;
     try {
-      Deno.mkdirSync(state_dir, { recursive: true, mode: 0o700 });
+      makeStateDirectory(state_dir);
       file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
     } catch (error) {
+      if (error instanceof IpcError) throw error;
       const why = error instanceof Error ? error.message : String(error);
       throw new IpcError(
         "CHANNEL_RECV",

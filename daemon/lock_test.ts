@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { IpcError } from "../protocol/errors.ts";
-import { Lock, lockPath, readHolder } from "./lock.ts";
+import { Lock, lockPath, makeStateDirectory, readHolder } from "./lock.ts";
 import { pause } from "../tests/e2e/wait.ts";
 
 function setup() {
@@ -25,6 +25,28 @@ Deno.test("Lock.take() makes a directory and a file that only this user can ente
   } finally {
     Deno.umask(mask);
   }
+});
+
+Deno.test("makeStateDirectory() takes none in which others may have put something", {
+  ignore: Deno.build.os === "windows",
+}, () => {
+  const directory = Deno.makeTempDirSync({ prefix: "ipc-test-" }), path = `${directory}/ipc`;
+  makeStateDirectory(path);
+  makeStateDirectory(path);
+  for (const mode of [0o770, 0o702, 0o1777]) {
+    Deno.chmodSync(path, mode);
+    assert.throws(() => makeStateDirectory(path), {
+      reason: "FORBIDDEN",
+      message: /others may write to it.*chmod go-w/,
+    });
+  }
+  Deno.chmodSync(path, 0o755);
+  makeStateDirectory(path);
+  if (Deno.uid() === 0) {
+    Deno.chownSync(path, 12_345, null);
+    assert.throws(() => makeStateDirectory(path), { reason: "FORBIDDEN", message: /belongs to user 12345/ });
+  }
+  Deno.removeSync(directory, { recursive: true });
 });
 
 Deno.test("Lock.take(): of two at once one wins, the other says who holds it", async () => {

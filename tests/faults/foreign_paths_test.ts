@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Process } from "../e2e/process.ts";
 import { eventually, pause } from "../e2e/wait.ts";
+import { lockPath } from "../../daemon/lock.ts";
 import { startCanaries } from "./canaries.ts";
 import { figure } from "./figures.ts";
 import { conclude, ROOT, STRANGER, Users, WITH_USERS } from "./users.ts";
@@ -116,5 +117,30 @@ Deno.test(
       `4 of 4 untouched, 0 bytes sent; canaries: ${report}`,
       "untouched, 0 bytes; faultless",
     );
+  },
+);
+
+Deno.test(
+  "links that another user has left where lock and log would stand are not written through",
+  WITH_USERS,
+  async () => {
+    await using users = new Users();
+    users.installIpc();
+    const shared = `${users.directory}/shared`, precious = `${users.directory}/precious`;
+    Deno.writeTextFileSync(precious, "precious", { mode: 0o600 });
+    Deno.mkdirSync(shared);
+    Deno.chmodSync(shared, 0o1777);
+    const links = [lockPath(`${shared}/ipc`, users.socket_dir), `${shared}/ipc/ipcd.log`];
+    const left = await users.sh(
+      STRANGER,
+      `umask 0; mkdir ${shared}/ipc; ${links.map((link) => `ln -s ${precious} '${link}'`).join("; ")}`,
+    );
+    assert.equal(left.code, 0, left.stderr);
+    for (const command of ["ipc daemon run", "ipc daemon start", "ipc listen -n 1 jobs"]) {
+      const { code, stderr } = await users.sh(ROOT, command, { XDG_RUNTIME_DIR: shared });
+      assert.equal(code, 77, `${command}: ${stderr}`);
+      assert.match(stderr, WHOSE);
+    }
+    assert.equal(Deno.readTextFileSync(precious), "precious");
   },
 );
