@@ -9,7 +9,7 @@ import { after } from "../client/pause.ts";
 import { formatDuration } from "../config/units.ts";
 import { FLAGS } from "../protocol/frame.ts";
 import { askBroker, noBroker, openChannel } from "./connection.ts";
-import { eachFrame } from "./event_frames.ts";
+import { eachFrame } from "./events/frames.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
 import { notice, noticesOf, printable } from "./notice.ts";

@@ -6,8 +6,8 @@
  */
 import { Argument, InvalidArgumentError } from "@commander-js/extra-typings";
 import { parseSize } from "../config/units.ts";
-import { IDLE_MS } from "./bench_counting.ts";
-import { runBench } from "./bench_run.ts";
+import { IDLE_MS } from "./bench/counting.ts";
+import { runBench } from "./bench/run.ts";
 import { argumentParser, countArgument, durationArgument, parseArguments, usageError, type Verb } from "./verb.ts";
 
 /** What can be measured. */

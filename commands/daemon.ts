@@ -51,6 +51,6 @@ export function parseDaemon(argv: readonly string[]): DaemonOptions {
 }
 
 export async function runDaemon(options: DaemonOptions, io: Io): Promise<number> {
-  if (options.action === "run") return await (await import("./daemon_run.ts")).runBroker(options, io);
-  return await (await import("./daemon_control.ts")).controlBroker(options, io);
+  if (options.action === "run") return await (await import("./daemon/run.ts")).runBroker(options, io);
+  return await (await import("./daemon/control.ts")).controlBroker(options, io);
 }

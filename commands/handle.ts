@@ -1,6 +1,6 @@
 /**
  * `ipc handle`: answers a channel's requests by running a command for each, or by asking commands that run on, see
- * line_workers.ts.
+ * handle/line_workers.ts.
  *
  * With a command for each, the payload is the command's standard input and its standard output is the reply, text if it is UTF-8, else bytes. What
  * it writes to standard error travels as it comes, and its exit status with the reply. When the requester gives up, the
@@ -13,10 +13,10 @@ import { answerRequests } from "./answering.ts";
 import { autostartWanted, openChannel } from "./connection.ts";
 import { Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { LineWorkers } from "./line_workers.ts";
+import { LineWorkers } from "./handle/line_workers.ts";
 import { noticesOf } from "./notice.ts";
 import { decodedText } from "./payload_text.ts";
-import { ReplyBytes, textOrBytes } from "./reply_bytes.ts";
+import { ReplyBytes, textOrBytes } from "./handle/reply_bytes.ts";
 import { checkCommand, KILL_AFTER_MS, runCommand } from "./run_command.ts";
 import { endingSignals } from "./signals.ts";
 import { Option } from "@commander-js/extra-typings";

@@ -6,7 +6,7 @@
 import { Argument } from "@commander-js/extra-typings";
 import { closest } from "../config/suggest.ts";
 import { EXIT } from "./exit_codes.ts";
-import { TOPICS } from "./help_topics.ts";
+import { TOPICS } from "./help/topics.ts";
 import type { Io } from "./io.ts";
 import { programParser } from "./overview.ts";
 import {

@@ -7,8 +7,8 @@ import { isGlob } from "../protocol/channel_name.ts";
 import { type Overflow, OVERFLOWS } from "../protocol/bodies.ts";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { autostartWanted } from "./connection.ts";
-import type { EventCommandsOptions } from "./event_commands.ts";
-import { type EventFormat, jsonFormat, payloadFormat } from "./event_format.ts";
+import type { EventCommandsOptions } from "./events/commands.ts";
+import { type EventFormat, jsonFormat, payloadFormat } from "./events/format.ts";
 import type { Io } from "./io.ts";
 import { checkCommand } from "./run_command.ts";
 import {
@@ -23,8 +23,8 @@ import {
   usageError,
   type Verb,
 } from "./verb.ts";
-import { DIRECTIVES_HELP, textFormat } from "./text_format.ts";
-import { type Condition, parseCondition } from "./where.ts";
+import { DIRECTIVES_HELP, textFormat } from "./events/text_format.ts";
+import { type Condition, parseCondition } from "./events/where.ts";
 
 /** An event of a channel. */
 export interface Since {
@@ -178,7 +178,7 @@ export async function runListen(options: ListenOptions, io: Io): Promise<number>
   for (const [program] of [options.command, options.then]) {
     if (program !== undefined) await checkCommand(program, io.env("PATH"));
   }
-  const { Listening } = await import("./listening.ts");
+  const { Listening } = await import("./events/listening.ts");
   await using listening = new Listening({ ...options, autostart: autostartWanted(options.autostart, io) }, io);
   return await listening.run();
 }

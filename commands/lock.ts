@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { HoldingOptions } from "./holding.ts";
-import { holdingOptions, runHolding, withHoldingOptions } from "./holding_options.ts";
+import type { HoldingOptions } from "./holding/holding.ts";
+import { holdingOptions, runHolding, withHoldingOptions } from "./holding/options.ts";
 import { argumentParser, parseArguments, splitCommand, type Verb } from "./verb.ts";
 
 export const verb: Verb<HoldingOptions> = { parse: parseLock, run: runHolding };

@@ -1,6 +1,6 @@
 /**
  * `ipc mock`: answers a channel's requests as a file says, for those who test what asks. What the file may hold is in
- * mock_answers.ts.
+ * mock/answers.ts.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { answerRequests } from "./answering.ts";
 import { autostartWanted, openChannel } from "./connection.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { type MockAnswer, readMockAnswer } from "./mock_answers.ts";
+import { type MockAnswer, readMockAnswer } from "./mock/answers.ts";
 import { noticesOf } from "./notice.ts";
 import { endingSignals } from "./signals.ts";
 import { inputPath } from "./special_files.ts";

@@ -73,7 +73,7 @@ export function parseMonitor(argv: readonly string[]): MonitorOptions {
 }
 
 export async function runMonitor(options: MonitorOptions, io: Io): Promise<number> {
-  const { Monitoring } = await import("./monitoring.ts");
+  const { Monitoring } = await import("./monitor/monitoring.ts");
   await using monitoring = new Monitoring(options, io);
   return await monitoring.run();
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { structuredCodec } from "../protocol/structured_clone.ts";
 import { parseMonitor } from "./monitor.ts";
-import { type MonitorRecord, needsCodec, recordJson, recordLine } from "./monitor_format.ts";
+import { type MonitorRecord, needsCodec, recordJson, recordLine } from "./monitor/format.ts";
 import { UsageError } from "./verb.ts";
 
 const NOON = new Date(2026, 10, 20, 12, 0, 0, 7).getTime();

@@ -10,7 +10,7 @@ import { autostartWanted } from "./connection.ts";
 import { type IfThere, openOutput } from "./file_output.ts";
 import type { Io } from "./io.ts";
 import type { ListenOptions } from "./listen.ts";
-import { Listening } from "./listening.ts";
+import { Listening } from "./events/listening.ts";
 import { endingSignals } from "./signals.ts";
 import { outputPath } from "./special_files.ts";
 import { tapeFormat } from "./tape.ts";

@@ -15,7 +15,7 @@ import { InvalidArgumentError } from "@commander-js/extra-typings";
 import { openChannel } from "./connection.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { tooLong } from "./message_options.ts";
+import { tooLong } from "./messages/options.ts";
 import { notice } from "./notice.ts";
 import { inputPath } from "./special_files.ts";
 import { readTapeLine, type TapedEvent } from "./tape.ts";

@@ -10,11 +10,11 @@ import type { Channel, Reply } from "../client/mod.ts";
 import { encodingOf, ENCODINGS } from "../protocol/frame.ts";
 import { WrittenPayload } from "../protocol/payload.ts";
 import { openAwaited } from "./connection.ts";
-import { eachFrame } from "./event_frames.ts";
+import { eachFrame } from "./events/frames.ts";
 import { describeError, EXIT, exitCodeOf } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { messageFrames } from "./message_frames.ts";
-import { type MessageOptions, plainMessage } from "./message_options.ts";
+import { messageFrames } from "./messages/frames.ts";
+import { type MessageOptions, plainMessage } from "./messages/options.ts";
 import { notice, writeNotice } from "./notice.ts";
 import { decodedText } from "./payload_text.ts";
 import type { Verb } from "./verb.ts";
@@ -36,7 +36,7 @@ export const verb: Verb<RequestOptions> = {
   async parse(argv) {
     const message = plainMessage("request", argv);
     if (message !== undefined) return { ...message, ...PLAIN };
-    return (await import("./request_arguments.ts")).parseRequest(argv);
+    return (await import("./messages/request_arguments.ts")).parseRequest(argv);
   },
   run: runRequest,
 };

@@ -12,15 +12,15 @@ import { after } from "../client/pause.ts";
 import { encodingOf } from "../protocol/frame.ts";
 import { WrittenPayload } from "../protocol/payload.ts";
 import { clientNamed, openAwaited } from "./connection.ts";
-import { eachFrame } from "./event_frames.ts";
+import { eachFrame } from "./events/frames.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { type Envelope, messageFrames } from "./message_frames.ts";
-import type { MadeOptions } from "./made_messages.ts";
-import { headersBlock, type MessageOptions, plainMessage } from "./message_options.ts";
+import { type Envelope, messageFrames } from "./messages/frames.ts";
+import type { MadeOptions } from "./messages/made.ts";
+import { headersBlock, type MessageOptions, plainMessage } from "./messages/options.ts";
 import { notice } from "./notice.ts";
-import type { Progress } from "./progress_bar.ts";
-import type { TakeFrames } from "./record_frames.ts";
+import type { Progress } from "./messages/progress_bar.ts";
+import type { TakeFrames } from "./messages/records.ts";
 import type { Verb } from "./verb.ts";
 
 /** Options of `ipc send`. */
@@ -39,7 +39,7 @@ export const verb: Verb<SendOptions> = {
   async parse(argv) {
     const message = plainMessage("send", argv);
     if (message !== undefined) return { ...message, ...PLAIN };
-    return (await import("./send_arguments.ts")).parseSend(argv);
+    return (await import("./messages/send_arguments.ts")).parseSend(argv);
   },
   run: runSend,
 };
@@ -138,7 +138,7 @@ function watchProgress({ file, records }: SendOptions, progress: Progress, io: I
   const interrupted = Promise.withResolvers<number>(), begin_ms = performance.now();
   let bar: Disposable | undefined, over = false;
   const cancel = after(PROGRESS_AFTER_MS, async () => {
-    const { ProgressBar, sizeOf } = await import("./progress_bar.ts");
+    const { ProgressBar, sizeOf } = await import("./messages/progress_bar.ts");
     const label = file === "-" ? "stdin" : file, size_bytes = await sizeOf(file);
     if (over) return;
     const shown = bar = new ProgressBar({ label, size_bytes, begin_ms, single: records === "whole" }, progress, io);
@@ -169,7 +169,7 @@ async function sendAll(
     progress.messages += count;
   };
   if (options.template || options.count !== 1) {
-    const { madeMessages } = await import("./made_messages.ts");
+    const { madeMessages } = await import("./messages/made.ts");
     await madeMessages(options, envelope, io, take, progress, () => channel.flush());
   } else await messageFrames(options, envelope, io, take, progress);
   return reach;

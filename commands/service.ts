@@ -5,7 +5,7 @@
  */
 import { Argument } from "@commander-js/extra-typings";
 import type { Io } from "./io.ts";
-import type { Scope } from "./service_units.ts";
+import type { Scope } from "./service/units.ts";
 import { argumentParser, parseArguments, usageError, type Verb } from "./verb.ts";
 
 /** What can be done with the service. */
@@ -43,5 +43,5 @@ export function parseService(argv: readonly string[]): ServiceOptions {
 }
 
 export async function runService(options: ServiceOptions, io: Io): Promise<number> {
-  return await (await import("./service_actions.ts")).runServiceAction(options, io);
+  return await (await import("./service/actions.ts")).runServiceAction(options, io);
 }

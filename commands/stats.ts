@@ -9,7 +9,7 @@ import { type ChannelLine, channelsText } from "./channels.ts";
 import { askBroker } from "./connection.ts";
 import { EXIT } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { type Stats, statsMetrics } from "./stats_metrics.ts";
+import { type Stats, statsMetrics } from "./stats/metrics.ts";
 import { fieldsText } from "./table.ts";
 import { argumentParser, parseArguments, usageError, type Verb } from "./verb.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { parseExposition } from "../tests/prometheus.ts";
-import { expositionText } from "./prometheus.ts";
+import { expositionText } from "./stats/prometheus.ts";
 import { parseStats, statsText } from "./stats.ts";
-import { type Stats, statsMetrics } from "./stats_metrics.ts";
+import { type Stats, statsMetrics } from "./stats/metrics.ts";
 import { UsageError } from "./verb.ts";
 
 const STATS: Stats = {

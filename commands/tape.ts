@@ -13,7 +13,7 @@ import { HEADERS_BYTES_MAX } from "../protocol/limits.ts";
 import { type Body, decodeBody, encodeBody, type Plain } from "../protocol/msgpack.ts";
 import { toJsonText } from "../protocol/json_view.ts";
 import { decodeUtf8 } from "../protocol/utf8.ts";
-import { type EventContext, type EventFormat, eventFormat } from "./event_format.ts";
+import { type EventContext, type EventFormat, eventFormat } from "./events/format.ts";
 import { bytesIn, objectIn, shown } from "./text_lines.ts";
 
 /** What can be sent again of a line. */

@@ -6,7 +6,7 @@
 import { encodeFrame, ENCODINGS, type Frame, FRAME_TYPES } from "../protocol/frame.ts";
 import { structuredCodec } from "../protocol/structured_clone.ts";
 import { joined } from "../protocol/joined.ts";
-import type { EventContext } from "./event_format.ts";
+import type { EventContext } from "./events/format.ts";
 import type { EndingSignal } from "./exit_codes.ts";
 import { BrokenPipe, type Io, type Output } from "./io.ts";
 

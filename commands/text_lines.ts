@@ -7,7 +7,7 @@ import { decodeUtf8 } from "../protocol/utf8.ts";
 import { joined } from "../protocol/joined.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import type { Io } from "./io.ts";
-import { openSource, readSome } from "./message_options.ts";
+import { openSource, readSome } from "./messages/options.ts";
 
 const LINE_FEED = 10;
 const INPUT_BYTES = 256 * 1024;

@@ -14,7 +14,7 @@ import { writeNewFile } from "./new_file.ts";
 import { notice } from "./notice.ts";
 import { settingsOf } from "./settings.ts";
 import { outputPath } from "./special_files.ts";
-import { TokenFile } from "./token_file.ts";
+import { TokenFile } from "./token/file.ts";
 import { argumentParser, parseArguments, usageError, type Verb } from "./verb.ts";
 
 const TOKEN_ACTIONS = ["new", "list", "revoke"] as const;

@@ -3,7 +3,7 @@ import { readTokens } from "../config/tokens.ts";
 import { dispatch } from "./dispatch.ts";
 import { EXIT, Failure } from "./exit_codes.ts";
 import { memoryIo } from "./testing.ts";
-import { TokenFile } from "./token_file.ts";
+import { TokenFile } from "./token/file.ts";
 
 /** Runs `ipc token` in a directory of its own. */
 async function inDirectory(test: (place: Place) => Promise<void>): Promise<void> {
@@ -182,7 +182,7 @@ Deno.test("TokenFile.change() loses nothing of what processes write at the same 
   const directory = Deno.makeTempDirSync({ prefix: "ipc-token-" }), path = `${directory}/tokens`;
   try {
     const program = `
-      import { TokenFile } from ${JSON.stringify(new URL("token_file.ts", import.meta.url).href)};
+      import { TokenFile } from ${JSON.stringify(new URL("token/file.ts", import.meta.url).href)};
       for (let n = 0; n < 20; n++) {
         new TokenFile(Deno.args[0]).change((lines) => [...lines, Deno.args[1] + "-" + n + ":" + "0".repeat(64)]);
       }`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dispatch } from "./dispatch.ts";
 import { EXIT } from "./exit_codes.ts";
-import { TOPICS } from "./help_topics.ts";
+import { TOPICS } from "./help/topics.ts";
 import { memoryIo } from "./testing.ts";
 import { VERBS } from "./verbs.ts";
 import { itemText, wrapText } from "./wrapping.ts";

@@ -65,17 +65,20 @@ const nodeStubs: Plugin = {
   },
 };
 
+const COMMANDS = `${ROOT}commands/`;
+/** Parts that stand alone: a screen, which nobody waits for in a loop. */
+const APART = ["top/run"];
 /** Verbs that shells call in loops: they are part of what every start loads. */
 const OFTEN_CALLED = ["send", "request"];
 /** Parts of those that few of their calls need. */
 const SELDOM_NEEDED = [
   "autostart",
   "libc",
-  "made_messages",
-  "progress_bar",
-  "record_frames",
-  "send_arguments",
-  "request_arguments",
+  "messages/made",
+  "messages/progress_bar",
+  "messages/records",
+  "messages/send_arguments",
+  "messages/request_arguments",
   "verb",
 ];
 /** Verbs that scripts call. */
@@ -106,23 +109,27 @@ const OTHER_VERBS = "ipc:other-verbs";
 const verbsTogether: Plugin = {
   name: "verbs-together",
   setup(building) {
-    building.onLoad({ filter: /[/]commands[/][a-z_]+\.ts$/ }, async ({ path }) => {
+    building.onLoad({ filter: /[/]commands[/][a-z_/]+\.ts$/, namespace: "file" }, async ({ path }) => {
       const chunks = await chunksOfVerbs(), at_once = new Set<string>();
-      const text = (await Deno.readTextFile(path)).replaceAll(IMPORT, (_, name: string) => {
+      const text = (await Deno.readTextFile(path)).replaceAll(IMPORT, (written, specifier: string) => {
+        const name = nameOf(specifier, path);
+        if (name === undefined || APART.includes(name)) return written;
         for (const [chunk, names] of chunks) {
-          if (names.includes(name)) return `import("${chunk}").then((verbs) => verbs.${name})`;
+          if (names.includes(name)) return `import("${chunk}").then((verbs) => verbs.${variable(name)})`;
         }
         at_once.add(name);
-        return `Promise.resolve(at_once_${name})`;
+        return `Promise.resolve(at_once_${variable(name)})`;
       });
-      const statements = [...at_once].map((name) => `import * as at_once_${name} from "./${name}.ts";\n`);
+      const statements = [...at_once].map((name) =>
+        `import * as at_once_${variable(name)} from "${COMMANDS}${name}.ts";\n`
+      );
       return { contents: statements.join("") + text, loader: "ts" };
     });
     building.onResolve({ filter: /^ipc:/ }, ({ path }) => ({ path, namespace: "ipc" }));
     building.onLoad({ filter: /.*/, namespace: "ipc" }, async ({ path }) => {
       const names = (await chunksOfVerbs()).get(path)!;
-      const statements = names.map((name) => `export * as ${name} from "./${name}.ts";\n`);
-      return { contents: loadedBefore(path) + statements.join(""), resolveDir: `${ROOT}commands` };
+      const statements = names.map((name) => `export * as ${variable(name)} from "./${name}.ts";\n`);
+      return { contents: loadedBefore(path) + statements.join(""), resolveDir: COMMANDS };
     });
   },
 };
@@ -135,7 +142,7 @@ const verbsTogether: Plugin = {
  * everywhere. So it becomes one chunk instead of a dozen.
  */
 function loadedBefore(path: string): string {
-  const typed = path === OTHER_VERBS || path.startsWith(`${ROOT}commands/`);
+  const typed = path === OTHER_VERBS || path.startsWith(COMMANDS);
   return `import "${ROOT}commands/dispatch.ts";\n` + (typed ? `import "${SCRIPT_VERBS}";\n` : "");
 }
 
@@ -155,13 +162,23 @@ const startTogether: Plugin = {
   },
 };
 
-/** What a file of commands/ imports of the others when it is needed. */
-const IMPORT = /\bimport\("\.\/([a-z_]+)\.ts"\)/g;
+/** What a file imports when it is needed. */
+const IMPORT = /\bimport\("(\.[a-z_./]+)\.ts"\)/g;
+
+/** The name of a file of commands/ that another one imports: its path from there. `undefined` if it is none. */
+function nameOf(specifier: string, importer: string): string | undefined {
+  const { pathname } = new URL(specifier, `file://${importer}`);
+  return pathname.startsWith(COMMANDS) ? pathname.slice(COMMANDS.length) : undefined;
+}
+
+function variable(name: string): string {
+  return name.replaceAll("/", "_");
+}
 
 /** The names of what stands in which of the two. */
 async function chunksOfVerbs(): Promise<ReadonlyMap<string, readonly string[]>> {
-  const verbs = await Deno.readTextFile(`${ROOT}commands/verbs.ts`);
-  const names = [...verbs.matchAll(IMPORT)].map(([, name]) => name!);
+  const verbs = await Deno.readTextFile(`${COMMANDS}verbs.ts`);
+  const names = [...verbs.matchAll(IMPORT)].map(([, specifier]) => nameOf(specifier!, `${COMMANDS}verbs.ts`)!);
   const others = names.filter((name) => !OFTEN_CALLED.includes(name) && !IN_SCRIPTS.includes(name));
   return new Map([[SCRIPT_VERBS, [...IN_SCRIPTS, ...SELDOM_NEEDED]], [OTHER_VERBS, others]]);
 }

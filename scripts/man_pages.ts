@@ -8,8 +8,8 @@
  */
 import config from "../deno.json" with { type: "json" };
 import { argumentText, optionsOf, parserBeforeVerb, parserOf } from "../commands/described.ts";
-import { EXIT_MEANINGS, OTHER_CODES } from "../commands/exit_meanings.ts";
-import { OTHER_VARIABLES } from "../commands/variables.ts";
+import { EXIT_MEANINGS, OTHER_CODES } from "../commands/help/exit_meanings.ts";
+import { OTHER_VARIABLES } from "../commands/help/variables.ts";
 import {
   defaultText,
   type DescribedArgument,

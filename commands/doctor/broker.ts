@@ -11,7 +11,7 @@ import { buildInfo } from "../build_info.ts";
 import { autostartWanted } from "../connection.ts";
 import { lockHolder } from "../lock_holder.ts";
 import type { Finding, Patient } from "./finding.ts";
-import type { Stats } from "../stats_metrics.ts";
+import type { Stats } from "../stats/metrics.ts";
 
 /** A broker that takes longer than this hangs, as far as anybody who waits for it is concerned. */
 const ANSWER_MS = 3_000;

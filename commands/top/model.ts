@@ -5,7 +5,7 @@
  */
 import type { ClientInfo } from "../../client/mod.ts";
 import type { ChannelLine } from "../channels.ts";
-import type { Stats } from "../stats_metrics.ts";
+import type { Stats } from "../stats/metrics.ts";
 
 /** One look at the broker. */
 export interface Sample {

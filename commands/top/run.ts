@@ -13,7 +13,7 @@ import { EXIT } from "../exit_codes.ts";
 import { type ChannelDetails, detailsText } from "../inspect.ts";
 import type { Io } from "../io.ts";
 import { endingSignals } from "../signals.ts";
-import type { Stats } from "../stats_metrics.ts";
+import type { Stats } from "../stats/metrics.ts";
 import type { TopOptions } from "../top.ts";
 import { Model } from "./model.ts";
 import { type Extra, listRows, screenLines, sortColumns, type Style } from "./screen.ts";

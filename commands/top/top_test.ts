@@ -3,7 +3,7 @@ import type { ClientInfo } from "../../client/mod.ts";
 import type { ChannelLine } from "../channels.ts";
 import { displayWidth } from "../display_width.ts";
 import { Failure } from "../exit_codes.ts";
-import type { Stats } from "../stats_metrics.ts";
+import type { Stats } from "../stats/metrics.ts";
 import { memoryIo } from "../testing.ts";
 import { parseTop, runTop } from "../top.ts";
 import { UsageError } from "../verb.ts";

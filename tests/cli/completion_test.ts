@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SHELLS } from "../../commands/completion_scripts.ts";
+import { SHELLS } from "../../commands/completion/scripts.ts";
 import { eventually } from "../e2e/wait.ts";
 import { CliSandbox } from "./sandbox.ts";
 
