@@ -106,6 +106,17 @@ async function tryLink(
   }
 }
 
+/** Closes its connection, once. */
+export function shut(link: Link | undefined): void {
+  if (link === undefined || link.shut) return;
+  link.shut = true;
+  try {
+    link.conn.close();
+  } catch {
+    // It broke, and closed itself.
+  }
+}
+
 /** What is connected to, for people: a socket's path, or a URL. */
 export function placeOf(address: Address, channel: string): string {
   return address.transport === "unix" ? socketPath(address.socket_dir, channel) : `${address.url}/${channel}`;

@@ -25,7 +25,7 @@ import { introduction } from "./control.ts";
 import { Correlation } from "./correlation.ts";
 import { dial } from "./dial.ts";
 import { Handlers } from "./handlers.ts";
-import type { Link } from "./link.ts";
+import { type Link, shut } from "./link.ts";
 import { Listeners } from "./listeners.ts";
 import { Members } from "./members.ts";
 import type { GapNotice, Notice } from "./notice.ts";
@@ -391,15 +391,4 @@ const TAKE: { readonly [type: number]: (session: Session, frame: Frame) => void 
 
 function closedError(): IpcError {
   return new IpcError("CANCELLED", "the channel was closed");
-}
-
-/** Closes a connection, once. */
-function shut(link: Link | undefined): void {
-  if (link === undefined || link.shut) return;
-  link.shut = true;
-  try {
-    link.conn.close();
-  } catch {
-    // It broke, and closed itself.
-  }
 }
