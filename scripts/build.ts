@@ -81,11 +81,12 @@ const SELDOM_NEEDED = [
   "messages/request_arguments",
   "verb",
 ];
-/** Verbs that scripts call. */
+/** Verbs that scripts call; and the broker, which stays with all that it has loaded. */
 const IN_SCRIPTS = [
   "barrier",
   "channels",
   "clients",
+  "daemon",
   "handle",
   "inspect",
   "listen",
