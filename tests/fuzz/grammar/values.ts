@@ -156,7 +156,11 @@ function container(choices: Choices, kind: number, inner: () => unknown, made: o
       return choices.pick([/a\/b/g, /[\n]x/dimsuy, /(?:)/v]);
     default: {
       const object = kept<Record<string, unknown>>({});
-      for (let left = count; left > 0; left--) object[choices.pick(KEYS)] = inner();
+      for (let left = count; left > 0; left--) {
+        const key = choices.pick(KEYS), value = inner();
+        // What has `toJSON()` arrives as what that returns, and is not refused.
+        if (key !== "toJSON" || typeof value !== "function") object[key] = value;
+      }
       return object;
     }
   }
