@@ -36,7 +36,7 @@ const TYPES: ReadonlyMap<string, Shape> = new Map<string, Shape>([
   ["cancel", { type: FRAME_TYPES.CANCEL, parts: () => ({}) }],
   ["roles", {
     type: FRAME_TYPES.ROLES,
-    parts: (line) => ({ flags: ENCODINGS.STRUCTURED, payload: encodeBody(line.only(ROLES)) }),
+    parts: (line) => ({ flags: ENCODINGS.STRUCTURED, payload: encodeBody(line.pick(ROLES)) }),
   }],
   ["ack", { type: FRAME_TYPES.ACK, parts: () => ({}) }],
   ["ping", { type: FRAME_TYPES.PING, parts: (line) => message(line, 0) }],
@@ -95,7 +95,7 @@ export function frameOfLine(bytes: Bytes, message_bytes_max: number): LineFrame 
 export function helloOfLine(bytes: Bytes): Hello {
   const line = new Line(bytes, undefined, NESTING_MAX); // all of it becomes one body
   if (line.text("type") !== "hello") throw wrong('the first line must be of type "hello"');
-  return decodeHello(encodeHello(line.only(HELLO) as Hello));
+  return decodeHello(encodeHello(line.pick(HELLO) as Hello));
 }
 
 const HELLO = ["name", "pid", "echo", "token", "channel", "schema", "resume", ...ROLES];
@@ -225,7 +225,7 @@ class Line {
   }
 
   /** Some members, as they are. */
-  only(names: readonly string[]): { [key: string]: Plain } {
+  pick(names: readonly string[]): { [key: string]: Plain } {
     const values: { [key: string]: Plain } = {};
     for (const name of names) {
       const raw = this.raw(name);
